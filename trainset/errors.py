@@ -1,0 +1,106 @@
+"""Every error a user can meet, grouped by what the handler does about it.
+
+``TransientError``: try again. ``InputError``: someone fixes the input. ``ConflictError``: someone
+else moved the branch, look at both sides. Each class has a stable ``kind`` (it is stored beside
+left-out items and in ``c__err``), keeps its facts as attributes, and ends its text with the next step.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class TrainsetError(Exception):
+    """Base of all errors raised on purpose."""
+
+    kind = "error"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Keyword-only arguments do not survive Exception's own pickling; workers send errors home.
+        return (_rebuild, (type(self), self.args, self.__dict__.copy()))
+
+
+def _rebuild(
+    cls: type[TrainsetError], args: tuple[Any, ...], facts: dict[str, Any]
+) -> TrainsetError:
+    error = cls.__new__(cls)
+    error.args = args
+    error.__dict__.update(facts)
+    return error
+
+
+class TransientError(TrainsetError):
+    """The same call may go through later: throttling, resets, time-outs."""
+
+    kind = "transient"
+
+
+class InputError(TrainsetError, ValueError):
+    """The input must change before the call can work."""
+
+    kind = "input"
+
+
+class ConflictError(TrainsetError):
+    """Someone else changed the same thing."""
+
+    kind = "conflict"
+
+
+class SpecError(InputError):
+    """The dataset spec says something that is not allowed; names field, found and allowed."""
+
+    kind = "spec"
+
+
+class NotFound(InputError):
+    """A named thing (home, ref, table, column, object, block) is not there."""
+
+    kind = "not-found"
+
+
+class MediaUnreadable(InputError):
+    """A medium cannot be decoded; it stays in the manifest with this reason."""
+
+    kind = "unreadable"
+
+
+class AccessDenied(InputError):
+    """Credentials are missing, wrong, or lack a capability."""
+
+    kind = "access-denied"
+
+
+class MissingExtra(InputError):
+    """A part needs an optional package that is not installed."""
+
+    kind = "missing-extra"
+
+    def __init__(self, part: str, extra: str) -> None:
+        self.part, self.extra = part, extra
+        super().__init__(
+            f"{part} needs packages that are not installed; run: pip install 'trainset[{extra}]'"
+        )
+
+
+class ChecksumMismatch(InputError):
+    """The bytes in the store are not the bytes that were sent."""
+
+    kind = "checksum-mismatch"
+
+    def __init__(self, key: str, *, expected: str, found: str) -> None:
+        self.key, self.expected, self.found = key, expected, found
+        super().__init__(
+            f"{key!r}: the store holds sha256 {found}, the manifest says {expected}; "
+            "delete the object and run the transfer again"
+        )
+
+
+class SourceChanged(TransientError):
+    """A source file changed while it was read; it waits for the next run."""
+
+    kind = "source-changed"
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        super().__init__(f"{key!r} changed while it was read; it is taken in the next run")

@@ -1,0 +1,49 @@
+"""Hashes that name things: row ids, row fingerprints, cell sources, function ids.
+
+All are BLAKE2b over canonical JSON, so that they are the same on every machine and Python version.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+
+def canonical_json(value: Any) -> bytes:
+    """Encode ``value`` with sorted keys and no white space; times as ISO 8601, bytes as hex."""
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain
+    ).encode()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, (bytes, bytearray)):
+        return value.hex()
+    if hasattr(value, "tolist"):  # numpy scalars and arrays
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} has no canonical form")
+
+
+def hash128(value: Any) -> str:
+    """128-bit hash of a JSON-like value, as 32 hex digits."""
+    return hashlib.blake2b(canonical_json(value), digest_size=16).hexdigest()
+
+
+def hash64(value: Any) -> int:
+    """64-bit hash of a JSON-like value, as an unsigned integer."""
+    return int.from_bytes(hashlib.blake2b(canonical_json(value), digest_size=8).digest(), "big")
+
+
+def row_id(key: str) -> str:
+    """The row id of a key: 32 hex digits, the same in every table and on every branch."""
+    return hash128(key)
+
+
+def row_fingerprint(row: Mapping[str, Any], columns: Iterable[str]) -> int:
+    """``row_fp``: 64-bit hash of the named columns of one row; nulls count, order does not."""
+    return hash64({name: row.get(name) for name in columns})

@@ -1,0 +1,1 @@
+"""Looking into media files: probing headers, decoding once for all operators."""

@@ -1,0 +1,65 @@
+"""The reader protocol (Airbyte's four verbs) and what a sync hands on.
+
+A reader gives label records of one source as Arrow batches in the ``annotations`` schema less
+``media_id, media_key, match, row_id, row_fp`` (alignment fills those in).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from trainset.model import Frozen
+
+State = Mapping[str, Any]  # JSON-able, opaque to everything but its reader
+
+
+class Stream(Frozen):
+    """One table-like thing a source offers: a file of labels, a database table."""
+
+    name: str
+    format: str
+    records: int | None = None
+
+
+class Rejected(Frozen):
+    """One record that could not be used; kept in _quarantine/ with the original."""
+
+    stream: str
+    record: str  # where: file name and index or line
+    kind: str
+    reason: str
+    original: str
+
+
+class Batch(Frozen):
+    """Records read, records rejected, and the state to store with them."""
+
+    model_config = {**Frozen.model_config, "arbitrary_types_allowed": True}
+
+    records: pa.Table
+    rejected: tuple[Rejected, ...] = ()
+    state: dict[str, Any]
+
+
+class Reader(Protocol):
+    """Reads one metadata source."""
+
+    def spec(self) -> Mapping[str, Any]:
+        """JSON schema of this reader's options."""
+        ...
+
+    def check(self) -> None:
+        """Raises InputError or AccessDenied when the source cannot be read."""
+        ...
+
+    def discover(self) -> Sequence[Stream]: ...
+
+    def read(self, stream: str, state: State) -> Iterator[Batch]:
+        """Records that are new or changed since ``state``; nothing when nothing changed.
+
+        A file stream that changed is read whole: its batches replace the stream's rows.
+        """
+        ...

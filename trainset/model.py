@@ -1,0 +1,146 @@
+"""The nouns that more than one stage uses. Data only: frozen, picklable, JSON-able."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+Stage = Literal["transfer", "metadata", "tables", "compute", "export"]
+Modality = Literal["image", "video", "audio", "document", "other"]
+
+
+class Frozen(BaseModel):
+    """Base of all nouns."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Credentials(Frozen):
+    """Keys of an S3-compatible store; resolved by flows (blocks) or from the environment."""
+
+    key_id: str
+    application_key: SecretStr
+    endpoint: str = Field(description="https://s3.<region>.backblazeb2.com or any S3 endpoint")
+
+
+class MediaFacts(Frozen):
+    """What a look into the file says. ``unreadable`` holds the reason when it cannot be decoded."""
+
+    mime: str
+    modality: Modality
+    width: int | None = None
+    height: int | None = None
+    duration: float | None = Field(default=None, description="seconds")
+    pages: int | None = None
+    unreadable: str | None = None
+
+
+class LeftOut(Frozen):
+    """One item that did not make it, with its reason; kept with the commit in _meta/left_out.json."""
+
+    key: str
+    stage: Stage
+    kind: str
+    reason: str
+
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """What makes two reports the same item: the reason's wording may change."""
+        return (self.key, self.stage, self.kind)
+
+
+class TransferTotals(Frozen):
+    """Counts of files, and ``bytes`` that moved over the wire. planned = sum of the other five."""
+
+    planned: int = 0
+    sent: int = 0
+    skipped: int = 0
+    duplicate: int = 0
+    deferred: int = 0
+    failed: int = 0
+    bytes: int = 0
+
+    @property
+    def balances(self) -> bool:
+        return self.planned == (
+            self.sent + self.skipped + self.duplicate + self.deferred + self.failed
+        )
+
+    def __add__(self, other: TransferTotals) -> TransferTotals:
+        names = type(self).model_fields
+        return TransferTotals(**{n: getattr(self, n) + getattr(other, n) for n in names})
+
+
+class MetadataTotals(Frozen):
+    """Counts of label records (rows, quarantined) and of how they matched media."""
+
+    rows: int = 0
+    quarantined: int = 0
+    matched: int = 0
+    orphan_records: int = 0
+    orphan_media: int = 0
+    ambiguous: int = 0
+
+
+class CellTotals(Frozen):
+    """Counts of computed cells; ``cached`` were taken from the compute cache."""
+
+    computed: int = 0
+    cached: int = 0
+    failed: int = 0
+
+    def __add__(self, other: CellTotals) -> CellTotals:
+        return CellTotals(
+            computed=self.computed + other.computed,
+            cached=self.cached + other.cached,
+            failed=self.failed + other.failed,
+        )
+
+
+class ExportResult(Frozen):
+    """One finished export; ``path`` is relative to the home, ``sha256`` is the dataset hash."""
+
+    name: str
+    format: str
+    path: str
+    samples: int
+    sha256: str
+
+
+RunStatus = Literal["completed", "unchanged", "refused", "failed"]
+
+
+class RunSummary(Frozen):
+    """What ``runs/<run_id>/summary.json`` holds (a stable face: scripts read it)."""
+
+    run_id: str
+    status: RunStatus
+    base: str | None = None
+    commit: str | None = None
+    tag: str | None = None
+    transfer: TransferTotals = TransferTotals()
+    metadata: MetadataTotals = MetadataTotals()
+    cells: CellTotals = CellTotals()
+    exports: tuple[ExportResult, ...] = ()
+    left_out: tuple[LeftOut, ...] = Field(default=(), description="new since the base commit")
+    known_left_out: int = Field(default=0, description="reported by earlier runs already")
+
+    @property
+    def exit_code(self) -> int:
+        """0 done, 1 failed or refused, 3 done but something new was left out."""
+        if self.status in ("failed", "refused"):
+            return 1
+        return 3 if self.left_out else 0
+
+
+class Commit(Frozen):
+    """One commit of a version store."""
+
+    id: str
+    parents: tuple[str, ...] = ()
+    message: str = ""
+    metadata: dict[str, str] = Field(default_factory=dict)
+    created_at: datetime
+    tags: tuple[str, ...] = ()

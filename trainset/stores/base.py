@@ -1,0 +1,90 @@
+"""``ObjectStore``: keys to bytes, under one root. Media sources and homes are both object stores.
+
+Contract (tests/stores/test_contract.py runs over every implementation):
+
+- Keys are relative, ``/``-separated, never start with ``/`` and never contain ``..``.
+- ``put`` is atomic: a reader sees the old bytes, the new bytes, or nothing.
+- ``list`` yields keys in ascending order of their UTF-8 bytes, in constant memory.
+- Vendor errors arrive as ``trainset.errors``; a missing key is ``NotFound``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from trainset.model import Frozen
+
+
+class ObjectInfo(Frozen):
+    """One object as a listing or a HEAD shows it.
+
+    ``version`` identifies the bytes as far as the store can without reading them: the ETag on S3,
+    ``<mtime_ns>`` in a folder. ``version_id`` is the store's own version name, if it keeps any.
+    """
+
+    key: str
+    size: int
+    version: str
+    version_id: str | None = None
+    modified: datetime
+    sha256: str | None = None  # only when the store was told at put
+
+
+class ObjectStore(Protocol):
+    """Bytes under keys, below ``url``."""
+
+    url: str
+
+    def uri(self, key: str) -> str:
+        """The absolute uri of ``key``: a plain path in a folder, ``s3://bucket/…`` in a bucket."""
+        ...
+
+    def head(self, key: str) -> ObjectInfo | None:
+        """Facts of one object, or None when there is none."""
+        ...
+
+    def get(self, key: str, *, start: int = 0, length: int | None = None) -> bytes:
+        """The bytes of one object, or of a range of it. Raises NotFound."""
+        ...
+
+    def open(self, key: str) -> BinaryIO:
+        """A sequential reader of one object; close it. Raises NotFound."""
+        ...
+
+    def put(
+        self, key: str, data: bytes, *, sha256: str | None = None, content_type: str | None = None
+    ) -> ObjectInfo:
+        """Store ``data``. With ``sha256`` (hex) the store, or we on its reply, check the bytes.
+
+        Raises ChecksumMismatch when they differ. Durable (fsync) when it returns.
+        """
+        ...
+
+    def put_file(
+        self, key: str, path: Path, *, sha256: str | None = None, content_type: str | None = None
+    ) -> ObjectInfo:
+        """Store a local file of any size without holding it in memory; else as ``put``."""
+        ...
+
+    def fetch_file(self, key: str, path: Path) -> None:
+        """Bring one object into a local file, atomically. Raises NotFound."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Remove one object; no error when it is not there."""
+        ...
+
+    def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[ObjectInfo]:
+        """Objects whose key starts with ``prefix``, ascending, after ``start_after``."""
+        ...
+
+    def storage_options(self) -> dict[str, str]:
+        """What Lance needs to reach this store; empty for a folder. Holds secrets: never log it."""
+        ...
+
+    def local_path(self, key: str) -> Path | None:
+        """The path of ``key`` when this store is a local folder, else None."""
+        ...

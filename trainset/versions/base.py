@@ -1,0 +1,154 @@
+"""``VersionStore``: branches, commits, tags and merges over tables and files together.
+
+A run works in a ``Workspace`` (its run branch), readers work on a ``Snapshot`` (one commit).
+Contract (tests/versions/test_contract.py runs over every implementation):
+
+- ``main`` moves only by ``Workspace.merge``; a merge is whole or not at all, also after kill -9.
+- A snapshot of any commit ever made on main or on a branch that still exists stays readable.
+- ``begin`` of a run id that exists gives its workspace as it was left (crash, then resume).
+- A commit with no change against its base is not made: ``commit`` returns None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from trainset.errors import ConflictError
+from trainset.model import Commit, Frozen
+from trainset.tables.base import TableLocation
+
+MAIN = "main"
+
+
+class MainMoved(ConflictError):
+    """Main is no longer where the run started; its row changes must be replayed."""
+
+    kind = "main-moved"
+
+    def __init__(self, base: str, main: str) -> None:
+        self.base, self.main = base, main
+        super().__init__(
+            f"main moved from {base[:12]} to {main[:12]} while the run worked; replay the run's "
+            "changes on main (flows do this by themselves) or run again"
+        )
+
+
+class TableChange(Frozen):
+    """How one table differs between two commits, by row."""
+
+    table: str
+    added: int = 0
+    removed: int = 0
+    changed: int = 0
+    recomputed: int = 0
+
+
+class Snapshot(Protocol):
+    """One commit, read only."""
+
+    commit: Commit
+
+    def tables(self) -> Sequence[str]: ...
+
+    def table(self, name: str) -> TableLocation:
+        """A location with its version pinned. Raises NotFound."""
+        ...
+
+    def read(self, path: str) -> bytes:
+        """A small file of the commit, e.g. ``meta/…/_state.json``. Raises NotFound."""
+        ...
+
+    def fetch(self, path: str) -> Path:
+        """A file of the commit as a local path (a Parquet part). Raises NotFound."""
+        ...
+
+    def list(self, prefix: str = "") -> Sequence[str]:
+        """Paths of the commit's files outside ``tables/``, ascending."""
+        ...
+
+
+class Workspace(Protocol):
+    """A run branch that is being written. Reads see the run's own writes."""
+
+    run_id: str
+    base: Commit | None  # None on an empty repository
+
+    def tables(self) -> Sequence[str]: ...
+
+    def table(self, name: str) -> TableLocation:
+        """A writable location, whether the table exists or not."""
+        ...
+
+    def read(self, path: str) -> bytes: ...
+
+    def fetch(self, path: str) -> Path: ...
+
+    def list(self, prefix: str = "") -> Sequence[str]: ...
+
+    def write(self, path: str, data: bytes) -> None:
+        """Write a small file (kept whole inside the version store)."""
+        ...
+
+    def put_file(self, path: str, local: Path) -> None:
+        """Add a file of any size; ``path`` must be new for ever (an immutable name)."""
+        ...
+
+    def remove(self, path: str) -> None: ...
+
+    def commit(self, message: str, metadata: Mapping[str, str]) -> Commit | None:
+        """Commit tables and files on the run branch; None when nothing differs from the base."""
+        ...
+
+    def merge(self) -> Commit:
+        """Move main to this branch's commit and end the branch. Raises MainMoved."""
+        ...
+
+    def discard(self) -> None:
+        """Drop the branch and its uncommitted work."""
+        ...
+
+
+class VersionStore(Protocol):
+    def resolve(self, ref: str) -> Commit:
+        """A branch, tag, or commit id (8+ digits). Raises NotFound, naming close refs."""
+        ...
+
+    def head(self) -> Commit | None:
+        """The tip of main, or None before the first commit."""
+        ...
+
+    def begin(self, run_id: str, *, base: str = MAIN) -> Workspace:
+        """A run branch from ``base``, or the one that an earlier process of this run left."""
+        ...
+
+    def runs(self) -> Sequence[str]:
+        """Ids of runs whose branch still exists."""
+        ...
+
+    def snapshot(self, ref: str) -> Snapshot: ...
+
+    def log(self, ref: str = MAIN) -> Iterator[Commit]:
+        """Commits from ``ref`` back to the first."""
+        ...
+
+    def branches(self) -> Mapping[str, str]: ...
+
+    def create_branch(self, name: str, at: str = MAIN) -> None: ...
+
+    def delete_branch(self, name: str) -> None: ...
+
+    def tags(self) -> Mapping[str, str]: ...
+
+    def tag(self, name: str, ref: str = MAIN) -> str:
+        """Tag ``ref``; a taken name gets ``.2``, ``.3`` …; returns the name used."""
+        ...
+
+    def merge(self, source: str, into: str = MAIN, *, message: str = "") -> Commit:
+        """Merge a branch by row (three-way, by key and fingerprint). Raises RowConflicts."""
+        ...
+
+    def rollback(self, ref: str, *, message: str = "") -> Commit:
+        """Make main hold what ``ref`` holds, as a new commit; history stays."""
+        ...
