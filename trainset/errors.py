@@ -1,8 +1,8 @@
 """Every error a user can meet, grouped by what the handler does about it.
 
 ``TransientError``: try again. ``InputError``: someone fixes the input. ``ConflictError``: someone
-else moved the branch, look at both sides. Each class has a stable ``kind`` (it is stored beside
-left-out items and in ``c__err``), keeps its facts as attributes, and ends its text with the next step.
+else moved the branch, look at both sides. Each class has a stable ``kind`` (stored beside left-out
+items and in ``c__err``), keeps its facts as attributes, and ends its text with the next step.
 """
 
 from __future__ import annotations

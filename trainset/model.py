@@ -38,7 +38,7 @@ class MediaFacts(Frozen):
 
 
 class LeftOut(Frozen):
-    """One item that did not make it, with its reason; kept with the commit in _meta/left_out.json."""
+    """One item that did not make it, with its reason; kept in _meta/left_out.json."""
 
     key: str
     stage: Stage

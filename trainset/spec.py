@@ -1,6 +1,6 @@
 """The dataset spec: the one file a user writes (``dataset.yaml``), as pydantic models.
 
-What the language knows but this version does not do yet is refused with a clear word, never ignored.
+What the language knows but this version does not do yet is refused with a clear word.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class MetadataSource(SpecModel):
 
 
 class ColumnSpec(SpecModel):
-    """One computed column; everything but op, where, index and to is a parameter of the operator."""
+    """One computed column; unknown words are parameters of its operator."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 

@@ -7,10 +7,11 @@ column's value or an ``ItemError``. Operators are built by ``registry.build(name
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import pyarrow as pa
+from pydantic import Field
 
 from trainset.identity import hash128
 from trainset.media.asset import Asset
@@ -46,7 +47,7 @@ class Function(Frozen):
     preprocess: dict[str, Any] | None = None
     output: str  # str(pa.DataType)
     deterministic: bool = True  # False for models: equal up to cosine 0.9999
-    notes: dict[str, str] = {}
+    notes: dict[str, str] = Field(default_factory=dict)
 
     @property
     def fn_id(self) -> str:
@@ -80,6 +81,3 @@ class TextEncoder(Protocol):
     def encode_text(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
         """(N, D) rows of L2 norm 1."""
         ...
-
-
-Destination = Mapping[str, str]

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import pyarrow as pa
+from pydantic import ConfigDict
 
 from trainset.model import Frozen
 
@@ -37,7 +38,7 @@ class Rejected(Frozen):
 class Batch(Frozen):
     """Records read, records rejected, and the state to store with them."""
 
-    model_config = {**Frozen.model_config, "arbitrary_types_allowed": True}
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     records: pa.Table
     rejected: tuple[Rejected, ...] = ()

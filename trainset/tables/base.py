@@ -125,11 +125,11 @@ class Table(Protocol):
         ...
 
     def ensure_index(self, column: str, kind: str) -> None:
-        """kind: ``cosine`` (vector), ``text`` (BM25), ``scalar``; does nothing where it is not due."""
+        """kind: ``cosine`` (vector), ``text`` (BM25), ``scalar``; nothing where it is not due."""
         ...
 
     def files(self) -> Sequence[str]:
-        """Paths, relative to the table, of all files this version needs: data, indices, manifest."""
+        """Paths, relative to the table, of all files this version needs, manifest included."""
         ...
 
 

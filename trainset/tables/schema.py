@@ -1,4 +1,4 @@
-"""The Arrow schemas of the tables that every dataset has, and which columns make a row's fingerprint."""
+"""The Arrow schemas of the tables that every dataset has, and what makes a row's fingerprint."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def is_computed_part(name: str) -> bool:
 
 
 def finish_rows(table: str, rows: list[dict[str, object]]) -> pa.Table:
-    """Rows of ``media`` or ``annotations`` as Arrow, with ``row_id`` (media) and ``row_fp`` filled in."""
+    """Rows of ``media`` or ``annotations`` as Arrow; fills in ``row_fp`` (and media's ``row_id``)."""
     names = FINGERPRINTS[table]
     for row in rows:
         if table == "media":
