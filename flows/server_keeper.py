@@ -51,11 +51,9 @@ def keep(home: Path, port: int) -> int:
         if not lock(card, fcntl.LOCK_EX, wait=False):
             return 0  # another keeper serves this home
         card.truncate(0)
-        # The starter writes no log of ours: this process's stdout is the log file already.
-        server = subprocess.Popen(
-            [sys.executable, "-m", "prefect", "server", "start"]
-            + ["--host", "127.0.0.1", "--port", str(port)],
-            stdin=subprocess.DEVNULL,
+        command = [sys.executable, "-m", "prefect", "server", "start"]
+        server = subprocess.Popen(  # stdout is the log file already, by our starter
+            [*command, "--host", "127.0.0.1", "--port", str(port)], stdin=subprocess.DEVNULL
         )
         signal.signal(signal.SIGTERM, lambda *_: server.terminate())
         card.write(json.dumps({"url": url, "keeper": os.getpid(), "server": server.pid}))
