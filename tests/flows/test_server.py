@@ -73,9 +73,9 @@ def test_a_users_server_that_is_down_is_named_and_none_is_started(
     clean: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
-    with pytest.raises(ServerUnreachable, match=r"127\.0\.0\.1:9 .* start it, or take PREFECT_API"):
-        with managed_server():
-            pass
+    told = pytest.raises(ServerUnreachable, match=r"127\.0\.0\.1:9 .* start it, or take PREFECT_A")
+    with told, managed_server():
+        pass
     assert not (clean / "managed").exists()
 
 
