@@ -99,7 +99,10 @@ class SplitSpec(SpecModel):
     train: Share = 1.0
     val: Share = 0.0
     test: Share = 0.0
-    by: str = Field(default="key", description="column whose value keeps samples together")
+    by: str = Field(
+        default="sha256",
+        description="column of media whose value keeps samples together, or source (of the key)",
+    )
     seed: int = 0
 
     @model_validator(mode="after")

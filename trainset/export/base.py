@@ -1,6 +1,7 @@
 """Export protocol: samples of one commit in, files and a manifest out.
 
-An exporter is deterministic: the same commit and the same export spec give the same bytes.
+An exporter is deterministic: the same commit and the same export spec give the same bytes
+(with the same library versions; the manifest records those).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from trainset.model import Frozen
+from trainset.model import ExportResult, Frozen, LeftOut
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,38 @@ class ExportFile(Frozen):
     split: str | None = None
 
 
+class ExportPlan(Frozen):
+    """What an export would write; nothing was read but the tables."""
+
+    name: str
+    format: str
+    samples: dict[str, int]  # per split, in shard order
+    bytes: int  # of the media
+    left_out: tuple[LeftOut, ...] = ()
+
+
+@dataclass(frozen=True)
+class ExportOutcome:
+    """A finished export; ``reused`` when it was there already and nothing was written."""
+
+    result: ExportResult
+    left_out: list[LeftOut]
+    reused: bool = False
+
+
 class ExportWriter(Protocol):
-    """Writes one format."""
+    """Writes one format.
+
+    Contract (tests/export/test_writer_contract.py runs over every implementation): every sample is
+    written, in the order given; two writes give the same bytes.
+    """
 
     format: str
 
     def write(self, samples: Iterator[Sample], out: Path) -> list[ExportFile]:
-        """Write all samples below the empty folder ``out``; samples arrive grouped by split."""
+        """Write all samples below the empty folder ``out``; samples arrive grouped by split.
+
+        Returns every file written. Those with ``samples`` > 0 come in the order of the samples,
+        so that counting through them says which file holds the n-th one.
+        """
         ...
