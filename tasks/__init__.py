@@ -1,0 +1,1 @@
+"""Prefect tasks: retry, cache, names and artifacts around one line of delegation to trainset."""

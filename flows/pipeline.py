@@ -1,0 +1,34 @@
+"""The main flow: everything a dataset.yaml says, incrementally."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prefect import flow
+
+from flows import stages
+from flows.dataset_run import dataset_run
+from flows.naming import run_name
+from trainset.model import RunSummary
+
+
+@flow(name="pipeline", flow_run_name=run_name, persist_result=False, validate_parameters=True)
+def pipeline(spec: str, models: Path | None = None, retry_failed: bool = False) -> RunSummary:
+    """Make the dataset what its spec says, and commit it.
+
+    Media and labels come in, are matched, computed columns are filled, and when the gate is content
+    main moves to the new commit, which is tagged and exported. What is there already is not moved,
+    read or computed again.
+
+    Args:
+        spec: Path of dataset.yaml.
+        models: Folder of model weights, for machines that cannot fetch any.
+        retry_failed: Compute cells again that failed for good in an earlier run.
+    """
+    with dataset_run(spec, models=models, retry_failed=retry_failed) as run:
+        media = stages.transfer(run)
+        labels = stages.sync(run, media)
+        cells = stages.compute(run, labels)
+        commit = stages.publish(run, media, labels, cells)
+        exports = stages.export(run, commit)
+        return stages.report(run, commit, exports)

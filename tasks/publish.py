@@ -1,0 +1,44 @@
+"""Tasks that end a run: gate, commit and merge; look up; report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prefect import task
+from prefect.artifacts import create_markdown_artifact
+
+from tasks.policy import ONCE, RETRIED
+from trainset.report.markdown import gate_markdown, run_markdown
+from trainset.model import RunSummary
+from trainset.run import publish as step
+from trainset.run import summary as summary_step
+from trainset.run.context import RunContext
+from trainset.run.reports import Exported, Published, StageReport
+
+
+@task(name="publish", **RETRIED)
+def publish(run: RunContext, report: StageReport) -> Published:
+    """Ask the gate; when it is content commit, merge into main, and tag."""
+    published = step.publish(run, report)
+    create_markdown_artifact(
+        gate_markdown(published), key="gate-verdict", description="Why main moved, or did not"
+    )
+    return published
+
+
+@task(name="look-up-commit", **RETRIED)
+def look_up_commit(run: RunContext, ref: str) -> Published:
+    """Find the commit that a branch, tag or commit id names."""
+    return step.look_up(run, ref)
+
+
+@task(name="write-report", **ONCE)
+def write_report(
+    run: RunContext, published: Published, exports: Sequence[Exported] = ()
+) -> RunSummary:
+    """Write summary.json and report.html of the run."""
+    summary = summary_step.write_summary(run, published, exports)
+    create_markdown_artifact(
+        run_markdown(summary), key="run-summary", description="The run at a glance"
+    )
+    return summary

@@ -1,0 +1,45 @@
+"""Tasks of the transfer stage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prefect import task
+from prefect.artifacts import create_markdown_artifact
+
+from tasks.policy import ONCE, RETRIED
+from tasks.progress import task_progress
+from trainset.report.markdown import transfer_markdown
+from trainset.run import transfer as step
+from trainset.run.context import RunContext
+from trainset.run.reports import BatchResult, StageReport, TransferBatch, TransferWork
+
+
+@task(name="plan-transfer", **RETRIED)
+def plan_transfer(run: RunContext) -> TransferWork:
+    """List the sources against the media table; nothing moves yet."""
+    return step.plan_work(run)
+
+
+@task(
+    name="transfer-batch",
+    task_run_name="transfer-batch {batch.label}",
+    tags=["b2-upload"],
+    **RETRIED,
+)
+def transfer_batch(run: RunContext, batch: TransferBatch) -> BatchResult:
+    """Send one batch of files; files that are there already are not sent again."""
+    progress = task_progress("transfer-progress", f"batch {batch.label}", batch.files)
+    return step.send_work(run, batch, progress=progress)
+
+
+@task(name="write-media-rows", **ONCE)
+def write_media_rows(
+    run: RunContext, work: TransferWork, results: Sequence[BatchResult]
+) -> StageReport:
+    """Write what was sent into the media table of the run branch."""
+    report = step.write_rows(run, work, results)
+    create_markdown_artifact(
+        transfer_markdown(report), key="transfer-report", description="What was moved, and why not"
+    )
+    return report

@@ -1,0 +1,132 @@
+"""``RunContext``: the data that names a run, and ``Run``: the same run, opened in this process."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from trainset.home import Home, open_home
+from trainset.model import Credentials, Frozen
+from trainset.spec import DatasetSpec
+from trainset.tables.lance_store import LanceTableStore
+
+if TYPE_CHECKING:
+    from trainset.tables.base import Table
+    from trainset.transfer.ledger import Ledger
+    from trainset.versions.base import Workspace
+
+
+class RunContext(Frozen):
+    """What every step of a run needs to open it, in any process."""
+
+    run_id: str
+    started_at: datetime
+    spec: DatasetSpec
+    credentials: Credentials | None = None
+    models: Path | None = None  # folder of model weights beside the known ones
+    retry_failed: bool = False
+
+
+class Run:
+    """An open run: its home, its work tree and its ledger."""
+
+    def __init__(self, context: RunContext) -> None:
+        self.context = context
+        self.spec = context.spec
+
+    @cached_property
+    def home(self) -> Home:
+        return open_home(self.spec.home, credentials=self.context.credentials, create=True)
+
+    @cached_property
+    def workspace(self) -> Workspace:
+        return self.home.versions.begin(self.context.run_id)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        from trainset.transfer.ledger import Ledger
+
+        return Ledger(self.home.state / "ledger.sqlite")
+
+    @property
+    def scratch(self) -> Path:
+        """Local folder of what the steps hand to each other; goes with the run."""
+        folder = self.home.state / "scratch" / self.context.run_id
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def table(self, name: str) -> Table | None:
+        """A table of the work tree, or None when the dataset has none yet."""
+        location = self.workspace.table(name)
+        store = LanceTableStore()
+        return store.open(location) if store.exists(location) else None
+
+
+KEPT = ".kept"  # lock file of a run that failed: its branch may be looked at
+KEEP_S = 7 * 86400.0
+_held: dict[str, IO[bytes]] = {}
+
+
+def begin_run(context: RunContext) -> Run:
+    """Open the run's home and branch, after clearing away what crashed runs left.
+
+    What a crashed run had sent and computed is not lost: the ledger and the compute cache keep it.
+    """
+    run = Run(context)
+    locks = run.home.state / "locks"
+    locks.mkdir(exist_ok=True)
+    _discard_crashed(run, locks)
+    _held[context.run_id] = _lock(locks / context.run_id)
+    _ = run.workspace
+    return run
+
+
+def end_run(context: RunContext, *, keep: bool = False) -> None:
+    """Let go of the run's lock, and of its branch if that is not merged.
+
+    Args:
+        keep: leave the branch of a failed or refused run for a look; it expires after a week.
+    """
+    run = Run(context)
+    shutil.rmtree(run.scratch, ignore_errors=True)
+    if context.run_id in run.home.versions.runs() and not keep:
+        run.workspace.discard()
+    if (lock := _held.pop(context.run_id, None)) is not None:
+        path = Path(str(lock.name))
+        if keep:
+            path.rename(path.with_suffix(KEPT))
+        else:
+            path.unlink(missing_ok=True)
+        lock.close()
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _lock(path: Path) -> IO[bytes]:
+    handle = path.open("wb")
+    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return handle
+
+
+def _discard_crashed(run: Run, locks: Path) -> None:
+    """Discard branches of this machine whose process is gone, and failed ones after a week.
+
+    A process that is gone has let go of its lock, however it ended.
+    """
+    for path in locks.iterdir():
+        if path.suffix == KEPT and now().timestamp() - path.stat().st_mtime < KEEP_S:
+            continue
+        try:
+            handle = _lock(path)
+        except BlockingIOError:
+            continue  # that run is alive
+        if path.stem in run.home.versions.runs():
+            run.home.versions.begin(path.stem).discard()
+        path.unlink(missing_ok=True)
+        handle.close()

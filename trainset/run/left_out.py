@@ -1,0 +1,115 @@
+"""The list of everything that did not make it, and which of it earlier runs told already.
+
+Rows are the record: unreadable media, failed cells and unmatched labels are read from the tables at
+every run, so that an item leaves the list when its cause is gone. Only what has no row (a source file
+that could not be read) is carried in the commit, in ``_meta/left_out.json``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from trainset.compute.base import ItemError
+from trainset.errors import NotFound
+from trainset.model import LeftOut, Stage
+from trainset.run.context import Run
+from trainset.tables.base import Table, to_rows
+
+PATH = "_meta/left_out.json"
+
+
+def current_left_out(
+    run: Run, *, rowless: Iterable[LeftOut], ran: frozenset[Stage]
+) -> list[LeftOut]:
+    """All items that are left out as the run's tables stand now, by key.
+
+    Args:
+        rowless: items of this run that no row stands for.
+        ran: stages that ran; of the others the base's rowless items are still true.
+    """
+    items = list(rowless)
+    items += [item for item in known_left_out(run) if item.stage not in ran and _rowless(item)]
+    if (media := run.table("media")) is not None:
+        items += _unreadable(media)
+        items += _failed_cells(media, [name for name in run.spec.columns])
+    if (annotations := run.table("annotations")) is not None:
+        items += _unmatched(annotations)
+    unique = {item.identity: item for item in items}
+    return sorted(unique.values(), key=lambda item: item.identity)
+
+
+def known_left_out(run: Run) -> list[LeftOut]:
+    """The list as the run's base commit has it."""
+    base = run.workspace.base
+    if base is None:
+        return []
+    try:
+        raw = run.home.versions.snapshot(base.id).read(PATH)
+    except NotFound:
+        return []
+    return [LeftOut.model_validate(item) for item in json.loads(raw)]
+
+
+def encode(items: Iterable[LeftOut]) -> bytes:
+    body = [item.model_dump() for item in items]
+    return (json.dumps(body, indent=1, ensure_ascii=False, sort_keys=True) + "\n").encode()
+
+
+def _rowless(item: LeftOut) -> bool:
+    return item.kind in ROWLESS
+
+
+ROWLESS = frozenset({"unreadable-source", "quarantined"})
+
+
+def _unreadable(media: Table) -> list[LeftOut]:
+    found = media.scan(["key", "unreadable"], where="unreadable IS NOT NULL").read_all()
+    return [
+        LeftOut(
+            key=row["key"],
+            stage="transfer",
+            kind="unreadable",
+            reason=f"{row['unreadable']}; replace the file at its source, the next run takes it",
+        )
+        for row in to_rows(found)
+    ]
+
+
+def _failed_cells(media: Table, columns: Iterable[str]) -> list[LeftOut]:
+    items = []
+    for name in columns:
+        error = f"{name}__err"
+        if error not in media.schema.names:
+            continue
+        found = media.scan(["key", error], where=f"{error} IS NOT NULL").read_all()
+        for row in to_rows(found):
+            reason = ItemError.model_validate_json(row[error])
+            items.append(
+                LeftOut(
+                    key=f"{row['key']}#{name}",
+                    stage="compute",
+                    kind=reason.kind,
+                    reason=f"{reason.message}; mend the file, or run again with --retry-failed",
+                )
+            )
+    return items
+
+
+def _unmatched(annotations: Table) -> list[LeftOut]:
+    columns = ["source", "stream", "record_id", "media_ref", "match"]
+    found = annotations.scan(columns, where="media_id IS NULL").read_all()
+    return [_unmatched_record(row) for row in to_rows(found)]
+
+
+def _unmatched_record(row: dict[str, str]) -> LeftOut:
+    if row["match"] == "ambiguous":
+        kind, why = "ambiguous", "fits more than one medium; name it by key or path"
+    else:
+        kind, why = "orphan-record", "fits no medium; bring the medium in, or mend the name"
+    return LeftOut(
+        key=f"{row['source']}/{row['stream']}#{row['record_id']}",
+        stage="metadata",
+        kind=kind,
+        reason=f"{row['media_ref']!r} {why}",
+    )

@@ -1,0 +1,136 @@
+"""What the stages of a run tell each other: totals and what was left out. Data only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from trainset.model import (
+    CellTotals,
+    ExportResult,
+    Frozen,
+    LeftOut,
+    MetadataTotals,
+    RunStatus,
+    Stage,
+    TransferTotals,
+)
+
+
+class TransferBatch(Frozen):
+    """One partition of a transfer plan: a file of source files in the run's scratch folder."""
+
+    number: int
+    of: int
+    files: int
+    bytes: int
+
+    @property
+    def label(self) -> str:
+        width = len(str(self.of))
+        return f"{self.number + 1:0{width}d} of {self.of}"
+
+
+class TransferWork(Frozen):
+    """A transfer plan as the tasks see it."""
+
+    batches: tuple[TransferBatch, ...] = ()
+    unchanged: int = 0
+    totals: TransferTotals = TransferTotals()  # of files that no batch holds
+    left_out: tuple[LeftOut, ...] = ()
+
+
+class BatchResult(Frozen):
+    """What one transfer batch did; its outcomes lie in the run's scratch folder."""
+
+    number: int
+    totals: TransferTotals
+    left_out: tuple[LeftOut, ...] = ()
+
+
+class SyncResult(Frozen):
+    """What the sync of one metadata source did."""
+
+    source: str
+    rows: int = 0  # records of this source after the sync, changed or not
+    changed_streams: int = 0
+    quarantined: int = 0
+    left_out: tuple[LeftOut, ...] = ()
+
+
+class CellWork(Frozen):
+    """One partition of a compute plan: a table fragment and how many cells are due in it."""
+
+    fragment: int
+    number: int
+    of: int
+    cells: int
+
+    @property
+    def label(self) -> str:
+        width = len(str(self.of))
+        return f"{self.number + 1:0{width}d} of {self.of}"
+
+
+class CellOutcome(Frozen):
+    """What one compute partition did; ``token`` makes its cells visible."""
+
+    token: str | None = None
+    totals: CellTotals = CellTotals()
+
+
+class StageReport(Frozen):
+    """What a stage adds to the run's summary. Stages that did not run leave their field None."""
+
+    transfer: TransferTotals | None = None
+    metadata: MetadataTotals | None = None
+    cells: CellTotals | None = None
+    media_changed: int = 0
+    left_out: tuple[LeftOut, ...] = Field(
+        default=(), description="items that no table row stands for: failed and waiting files"
+    )
+    ran: frozenset[Stage] = frozenset()
+    alignment: dict[str, Any] = Field(default_factory=dict, description="for the report page")
+
+    def __add__(self, other: StageReport) -> StageReport:
+        return StageReport(
+            transfer=other.transfer or self.transfer,
+            metadata=other.metadata or self.metadata,
+            cells=other.cells or self.cells,
+            media_changed=self.media_changed + other.media_changed,
+            left_out=self.left_out + other.left_out,
+            ran=self.ran | other.ran,
+            alignment=other.alignment or self.alignment,
+        )
+
+
+class GateRow(Frozen):
+    """One thing the gate looked at."""
+
+    check: str
+    value: str
+    limit: str
+    verdict: str
+
+
+class Published(Frozen):
+    """Where a run's work went: a commit on main, nowhere (unchanged), or not past the gate."""
+
+    status: RunStatus
+    base: str | None = None
+    commit: str | None = None
+    tag: str | None = None
+    report: StageReport = StageReport()
+    left_out: tuple[LeftOut, ...] = Field(default=(), description="all, known ones too")
+    gate: tuple[GateRow, ...] = ()
+    reasons: tuple[str, ...] = Field(default=(), description="why the gate refused")
+    replayed: int = Field(default=0, description="how often main had moved")
+
+
+class Exported(Frozen):
+    """One export, or why it was not made."""
+
+    name: str
+    result: ExportResult | None = None
+    left_out: tuple[LeftOut, ...] = ()
