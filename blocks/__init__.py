@@ -1,0 +1,6 @@
+"""Prefect blocks: credentials, and the places that media and datasets lie in."""
+
+from blocks.b2 import B2Bucket, B2Credentials
+from blocks.local import LocalStore
+
+__all__ = ["B2Bucket", "B2Credentials", "LocalStore"]
