@@ -124,9 +124,9 @@ def ensure_index(dataset: Any, column: str, kind: str) -> None:
     due = {"cosine": VECTOR_INDEX_ROWS, "text": TEXT_INDEX_ROWS, "scalar": SCALAR_INDEX_ROWS}
     if kind not in due:
         raise InputError(f"no index kind {kind!r}; there are {', '.join(due)}")
-    name = _index_of(dataset, column)
-    if name is not None:
-        _take_in(dataset, name)
+    index = _index_of(dataset, column)
+    if index is not None:
+        _take_in(dataset, index)
     elif dataset.count_rows(filter=f"`{column}` is not null") >= due[kind]:
         _build(dataset, column, kind)
 
@@ -152,18 +152,18 @@ def _build(dataset: Any, column: str, kind: str) -> None:
         dataset.create_scalar_index(column, "BTREE")
 
 
-def _take_in(dataset: Any, name: str) -> None:
-    statistics = dataset.stats.index_stats(name)
-    if not statistics["num_unindexed_rows"]:
+def _take_in(dataset: Any, index: Any) -> None:
+    covered = {fragment for segment in index.segments for fragment in segment.fragment_ids}
+    if covered >= {fragment.fragment_id for fragment in dataset.get_fragments()}:
         return
-    if statistics["num_indices"] >= MERGE_AFTER:
-        dataset.optimize.optimize_indices(index_names=[name])
+    if len(index.segments) >= MERGE_AFTER:
+        dataset.optimize.optimize_indices(index_names=[index.name])
     else:  # merging rewrites the whole index; a new segment costs its own rows only
-        dataset.optimize.optimize_indices(index_names=[name], num_indices_to_merge=0)
+        dataset.optimize.optimize_indices(index_names=[index.name], num_indices_to_merge=0)
 
 
-def _index_of(dataset: Any, column: str) -> str | None:
+def _index_of(dataset: Any, column: str) -> Any | None:
     for index in dataset.describe_indices():
         if list(index.field_names) == [column]:
-            return str(index.name)
+            return index
     return None
