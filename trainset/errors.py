@@ -71,6 +71,12 @@ class AccessDenied(InputError):
     kind = "access-denied"
 
 
+class StoreFull(InputError):
+    """No room is left: the disk is full, or the account has reached its cap. Ends a run."""
+
+    kind = "store-full"
+
+
 class MissingExtra(InputError):
     """A part needs an optional package that is not installed."""
 

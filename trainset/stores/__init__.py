@@ -1,0 +1,65 @@
+"""Object stores: a folder or an S3-compatible bucket behind one protocol (see ``base``)."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from pydantic import SecretStr
+
+from trainset.errors import AccessDenied, InputError
+from trainset.model import Credentials
+from trainset.stores.base import ObjectInfo, ObjectStore
+
+__all__ = ["ObjectInfo", "ObjectStore", "credentials_from_environment", "open_store"]
+
+_VARIABLES = ("B2_KEY_ID", "B2_APPLICATION_KEY", "TRAINSET_S3_ENDPOINT")
+
+
+def open_store(url: str, credentials: Credentials | None = None) -> ObjectStore:
+    """Open the store at a folder path, ``file://…``, ``s3://bucket/prefix`` or ``b2://…``.
+
+    Nothing is created and no request is made: a folder or bucket that is not there is reported
+    by the first call that needs it.
+
+    Args:
+        credentials: of the bucket; None: from ``B2_KEY_ID``, ``B2_APPLICATION_KEY`` and
+            ``TRAINSET_S3_ENDPOINT``. A folder needs none.
+    Raises:
+        InputError: the url is of no known kind.
+        AccessDenied: a bucket, and no credentials; names the missing variables.
+    """
+    # Not urlsplit first: a folder may be called "a:b" or hold "?" and "#".
+    scheme = match[1].lower() if (match := re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", url)) else ""
+    if scheme in ("", "file"):
+        from trainset.stores.local import LocalStore
+
+        folder = unquote(urlsplit(url).path) if scheme else url
+        if not folder:
+            raise InputError(f"{url!r} names no folder; write a path, e.g. /data/photos")
+        return LocalStore(Path(folder).expanduser().absolute())
+    if scheme in ("s3", "b2"):
+        bucket, _, prefix = url.split("://", 1)[1].partition("/")
+        if not bucket:
+            raise InputError(f"{url!r} names no bucket; write {scheme}://bucket/prefix")
+        from trainset.stores.s3 import S3Store
+
+        return S3Store(bucket, prefix.strip("/"), credentials or credentials_from_environment())
+    raise InputError(
+        f"{url!r}: stores of kind {scheme!r} are not known; "
+        "write a folder, s3://bucket/prefix or b2://bucket/prefix"
+    )
+
+
+def credentials_from_environment() -> Credentials:
+    """The bucket's credentials. Raises AccessDenied, naming the variables that are not set."""
+    values = [os.environ.get(name, "") for name in _VARIABLES]
+    missing = [name for name, value in zip(_VARIABLES, values, strict=True) if not value]
+    if missing:
+        raise AccessDenied(
+            f"no credentials for the bucket: set {', '.join(missing)} "
+            "(the endpoint reads https://s3.<region>.backblazeb2.com, see the bucket's page)"
+        )
+    return Credentials(key_id=values[0], application_key=SecretStr(values[1]), endpoint=values[2])

@@ -1,0 +1,157 @@
+"""``LocalStore``: a folder as an object store."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import stat as stat_bits
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from trainset.errors import ChecksumMismatch, NotFound
+from trainset.stores.atomic import clone, replacing, sweep
+from trainset.stores.base import ObjectInfo
+from trainset.stores.keys import check_key
+from trainset.stores.local_errors import translated
+from trainset.stores.local_walk import (
+    OnUnreadable,
+    file_info,
+    find_spelled,
+    spelled,
+    walk_folder,
+)
+
+_BLOCK = 8 * 2**20  # bytes read at once
+
+
+class LocalStore:
+    """Bytes in files below ``root``; ``version`` is the file's mtime in ns.
+
+    A file name that is not UTF-8 has a key in which its odd bytes read ``\\xNN``; the key finds the
+    file again. Links are followed (a link into its own parents is not); FIFOs, sockets and devices
+    are not objects. ``content_type`` is not kept.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.url = spelled(str(root))
+        self._swept: set[Path] = set()
+
+    def __repr__(self) -> str:
+        return f"LocalStore({self.url!r})"
+
+    def uri(self, key: str) -> str:
+        return spelled(str(self.local_path(key)))
+
+    def local_path(self, key: str) -> Path:
+        return find_spelled(self.root / check_key(key))
+
+    def storage_options(self) -> dict[str, str]:
+        return {}
+
+    def head(self, key: str) -> ObjectInfo | None:
+        path = self.local_path(key)
+        with translated(str(path)):
+            try:
+                found = os.stat(path)
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+        return file_info(key, found) if stat_bits.S_ISREG(found.st_mode) else None
+
+    def get(self, key: str, *, start: int = 0, length: int | None = None) -> bytes:
+        with self.open(key) as handle, translated(self.uri(key)):
+            handle.seek(start)
+            return handle.read() if length is None else handle.read(length)
+
+    def open(self, key: str) -> BinaryIO:
+        path = self.local_path(key)
+        with translated(str(path)):
+            if not stat_bits.S_ISREG(os.stat(path).st_mode):
+                raise NotFound(f"{path} is a folder or a device; name a file")
+            return open(path, "rb")
+
+    def put(
+        self, key: str, data: bytes, *, sha256: str | None = None, content_type: str | None = None
+    ) -> ObjectInfo:
+        if sha256 is not None and (found := hashlib.sha256(data).hexdigest()) != sha256:
+            raise ChecksumMismatch(key, expected=sha256, found=found)
+        path = self.local_path(key)
+        with translated(str(path)):
+            self._sweep_once(path.parent)
+            with replacing(path) as handle:
+                handle.write(data)
+            return file_info(key, os.stat(path), sha256=sha256)
+
+    def put_file(
+        self, key: str, path: Path, *, sha256: str | None = None, content_type: str | None = None
+    ) -> ObjectInfo:
+        target = self.local_path(key)
+        with translated(f"{target} (from {path})"):
+            self._sweep_once(target.parent)
+            with open(path, "rb") as source, replacing(target) as handle:
+                found = _copy(source, handle, hashed=sha256 is not None)
+                if sha256 is not None and found != sha256:
+                    raise ChecksumMismatch(key, expected=sha256, found=str(found))
+            return file_info(key, os.stat(target), sha256=sha256)
+
+    def fetch_file(self, key: str, path: Path) -> None:
+        with self.open(key) as source, translated(f"{path} (from {self.uri(key)})"):
+            sweep(path.parent)
+            with replacing(path) as handle:
+                _copy(source, handle, hashed=False)
+
+    def delete(self, key: str) -> None:
+        path = self.local_path(key)
+        with translated(str(path)):
+            try:
+                path.unlink(missing_ok=True)
+            except NotADirectoryError:
+                return
+
+    def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[ObjectInfo]:
+        return self.walk(prefix, start_after=start_after)
+
+    def walk(
+        self,
+        prefix: str = "",
+        *,
+        start_after: str = "",
+        on_unreadable: OnUnreadable | None = None,
+    ) -> Iterator[ObjectInfo]:
+        """As ``list``; memory grows with the largest folder, not with the number of files.
+
+        Args:
+            on_unreadable: told of a folder that may not be read, and the walk goes on; None: such
+                a folder ends the walk, because a short listing looks like deleted files.
+        Raises:
+            NotFound: the root is not there (an unmounted disk must not look empty).
+            AccessDenied: names the folder.
+        """
+        if not self.root.is_dir():
+            raise NotFound(f"{self.url} is not a folder; mount it, create it, or mend the path")
+        yield from walk_folder(self.root, prefix, start_after, on_unreadable)
+
+    def _sweep_once(self, folder: Path) -> None:
+        if folder not in self._swept:
+            self._swept.add(folder)
+            sweep(folder)
+
+
+def _copy(source: BinaryIO, target: BinaryIO, *, hashed: bool) -> str | None:
+    """Fill ``target``, by reflink where possible; the sha256 of what it got, if asked for."""
+    if clone(source, target):
+        if not hashed:
+            return None
+        # The clone is hashed, not the source: that one may change after the clone was taken.
+        with open(target.name, "rb") as copied:
+            return hashlib.file_digest(copied, "sha256").hexdigest()
+    if not hashed:
+        shutil.copyfileobj(source, target, _BLOCK)
+        return None
+    digest = hashlib.sha256()
+    while block := source.read(_BLOCK):
+        digest.update(block)
+        target.write(block)
+    return digest.hexdigest()

@@ -1,0 +1,117 @@
+"""The one seam where the errors of boto3 and of S3 servers become ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    IncompleteReadError,
+    ParamValidationError,
+    SSLError,
+)
+from urllib3.exceptions import HTTPError
+
+from trainset.errors import (
+    AccessDenied,
+    ChecksumMismatch,
+    InputError,
+    NotFound,
+    SourceChanged,
+    StoreFull,
+    TrainsetError,
+    TransientError,
+)
+from trainset.stores.retry import Throttled
+
+_ABSENT = {"NoSuchKey", "NoSuchVersion", "NoSuchUpload", "404", "NotFound"}
+_THROTTLED = {"SlowDown", "TooManyRequests", "Throttling", "RequestLimitExceeded", "429"}
+_MISMATCH = {"XAmzContentSHA256Mismatch", "BadDigest", "InvalidDigest"}
+_CAPPED = ("cap_exceeded", "storage cap", "transaction cap", "quota")
+_PASSING = {"RequestTimeout", "InternalError", "ServiceUnavailable", "OperationAborted"}
+_UNKNOWN_KEY = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "AuthorizationHeaderMalformed"}
+
+
+@contextmanager
+def translated(what: str, *, key: str, bucket: str, endpoint: str) -> Iterator[None]:
+    """Turn errors of the block into ``trainset.errors``.
+
+    Args:
+        what: the operation, for the text: "put", "list" …
+        key: the object (or prefix) as the user knows it.
+    """
+    place = f"{what} {key!r} in bucket {bucket!r} at {endpoint}"
+    try:
+        yield
+    except ClientError as err:
+        raise _from_reply(err, place, key, bucket, endpoint) from err
+    except SSLError as err:
+        if "CERTIFICATE" in str(err).upper():
+            raise InputError(f"{place}: {err}; check the endpoint's name and certificate") from err
+        raise TransientError(f"{place}: {err}; run again") from err
+    except (HTTPClientError, IncompleteReadError, HTTPError, ConnectionError, TimeoutError) as err:
+        raise TransientError(
+            f"{place}: {err}; check the network and the endpoint's name, then run again"
+        ) from err
+    except (ParamValidationError, BotoCoreError) as err:
+        raise InputError(
+            f"{place}: {err}; mend the bucket's name, the endpoint or the key"
+        ) from err
+
+
+def _from_reply(
+    err: ClientError, place: str, key: str, bucket: str, endpoint: str
+) -> TrainsetError:
+    error: dict[str, Any] = err.response.get("Error", {})
+    meta: dict[str, Any] = err.response.get("ResponseMetadata", {})
+    code, status = str(error.get("Code", "")), int(meta.get("HTTPStatusCode", 0))
+    said = f"{place}: {code} {error.get('Message', '')}".rstrip()
+    if code == "NoSuchBucket":
+        return NotFound(
+            f"bucket {bucket!r} is not at {endpoint}; create it, or mend its name or the endpoint "
+            "(an account's buckets are all in one region)"
+        )
+    if code in _ABSENT:
+        return NotFound(f"{place}: there is no such object; check the key")
+    if code in _THROTTLED or status == 429:
+        return Throttled(f"{said}; run again later", retry_after_s=_retry_after(meta))
+    if code in _MISMATCH:
+        return ChecksumMismatch(
+            key,
+            expected=str(error.get("ClientComputedContentSHA256", "unknown")),
+            found=str(error.get("S3ComputedContentSHA256", "unknown")),
+        )
+    if status == 412:
+        return SourceChanged(key)
+    if any(word in said.lower() for word in _CAPPED):
+        return StoreFull(f"{said}; raise the account's caps, then run again")
+    if code in _UNKNOWN_KEY or status == 301:
+        return AccessDenied(
+            f"{said}; {endpoint} does not take this key: a key works only at the endpoint of its "
+            "account's region (shown on the bucket's page). Compare TRAINSET_S3_ENDPOINT, "
+            "B2_KEY_ID and B2_APPLICATION_KEY"
+        )
+    if code == "RequestTimeTooSkewed":
+        return AccessDenied(f"{said}; set this machine's clock")
+    if status in (401, 403):
+        return AccessDenied(
+            f"{said}; the endpoint refuses: the key lacks a capability (listFiles, readFiles, "
+            "writeFiles), is for another bucket, or belongs to another region's endpoint"
+        )
+    if code in _PASSING or status in (408, 500, 502, 503, 504):
+        return TransientError(f"{said}; run again")
+    if status == 404:
+        return NotFound(f"{place}: there is no such object; check the key")
+    return InputError(f"{said}; the store does not take this request")
+
+
+def _retry_after(meta: dict[str, Any]) -> float | None:
+    """Seconds in ``Retry-After``; None without one, or when it is a date."""
+    try:
+        return max(0.0, float(meta.get("HTTPHeaders", {}).get("retry-after", "")))
+    except ValueError:
+        return None

@@ -1,0 +1,69 @@
+"""Reading an S3 object as a stream that survives a broken connection."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+from trainset.errors import TransientError
+from trainset.stores.retry import Retrier
+
+# (first byte, ETag or None) -> a GetObject reply; raises trainset.errors.
+OpenAt = Callable[[int, str | None], Any]
+
+
+class S3Reader(io.RawIOBase):
+    """Sequential reader of one object.
+
+    A broken connection is opened again where it broke, pinned to the first reply's ETag: the bytes
+    are of one version, or ``SourceChanged`` is raised.
+
+    Args:
+        open_at: starts a GET; is run by ``retrier``.
+        read: reads n bytes of a reply's body, and raises trainset.errors.
+    """
+
+    def __init__(
+        self, open_at: OpenAt, read: Callable[[Any, int], bytes], retrier: Retrier
+    ) -> None:
+        self._open_at, self._read, self._retrier = open_at, read, retrier
+        self._at = 0
+        self._reply: Any = None
+        self._reply = retrier.call(lambda: open_at(0, None))  # NotFound comes now, not at read
+        self._etag = str(self._reply["ETag"])
+        self._size = int(self._reply["ContentLength"])
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        wanted = min(len(buffer), self._size - self._at)
+        if wanted <= 0:
+            return 0
+        data = self._retrier.call(lambda: self._attempt(wanted))
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+    def _attempt(self, wanted: int) -> bytes:
+        if self._reply is None:
+            self._reply = self._open_at(self._at, self._etag)
+        try:
+            data = self._read(self._reply["Body"], wanted)
+            if not data:
+                raise TransientError(f"the stream ended at byte {self._at} of {self._size}")
+        except TransientError:
+            self._drop()
+            raise
+        return data
+
+    def _drop(self) -> None:
+        if self._reply is not None:
+            self._reply["Body"].close()
+            self._reply = None
+
+    def close(self) -> None:
+        if not self.closed:
+            self._drop()
+        super().close()
