@@ -55,7 +55,7 @@ def managed_server() -> Iterator[str]:
         InputError: the folder of our server cannot be written.
     """
     if url := configured_url():
-        _check_reachable(url)
+        check_reachable(url)
         yield url
         return
     home = prefect_home()
@@ -106,7 +106,8 @@ def configured_url() -> str | None:
     return url.rstrip("/") if url else None
 
 
-def _check_reachable(url: str) -> None:
+def check_reachable(url: str) -> None:
+    """Raises ServerUnreachable when nothing listens at ``url``."""
     address = urlsplit(url)
     port = address.port or (443 if address.scheme == "https" else 80)
     try:

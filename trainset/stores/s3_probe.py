@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
+from pydantic import Field
+
 from trainset.errors import AccessDenied, InputError, TrainsetError
 from trainset.model import Credentials, Frozen
 from trainset.stores.retry import Retrier
@@ -28,7 +30,7 @@ class BucketFacts(Frozen):
     """
 
     region: str
-    refused: dict[str, str] = {}
+    refused: dict[str, str] = Field(default_factory=dict)
     conditional_put: Conditional = "unknown"
     versioning: Versioning = "unknown"
     clock_skew_s: float | None = None
@@ -84,9 +86,11 @@ def _conditional(store: S3Store, key: str) -> Conditional:
     try:
         store.request("put", key, lambda: store.named("put_object", key, Body=b"", IfNoneMatch="*"))
     except TrainsetError as err:
-        code = getattr(err.__cause__, "response", {}).get("ResponseMetadata", {})
-        status = code.get("HTTPStatusCode")
-        return {412: "supported", 501: "refused", 400: "refused"}.get(status, "unknown")  # type: ignore[return-value]
+        reply: dict[str, Any] = getattr(err.__cause__, "response", {})
+        status = reply.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        if status == 412:
+            return "supported"
+        return "refused" if status in (400, 501) else "unknown"
     return "ignored"
 
 
