@@ -1,0 +1,29 @@
+"""Labels and other metadata: readers, sync into ``meta/``, and alignment with media."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from trainset.metadata.base import Reader
+    from trainset.model import Credentials
+    from trainset.spec import MetadataSource
+
+
+def open_reader(source: MetadataSource, credentials: Credentials | None = None) -> Reader:
+    """The reader of one ``metadata:`` entry of the spec.
+
+    Args:
+        credentials: of the bucket that holds the files; None: from the environment.
+    Raises:
+        InputError: the place is not there or of no known kind.
+    """
+    from trainset.metadata.files import open_file_reader
+
+    return open_file_reader(
+        source.name,
+        source.from_,
+        format_=source.format,
+        media_column=source.media_column,
+        credentials=credentials,
+    )

@@ -23,6 +23,9 @@ class Stream(Frozen):
     name: str
     format: str
     records: int | None = None
+    uri: str | None = None  # of a label file; alignment looks for media near it
+    unread: str | None = None  # why this stream cannot be read; listed, never read
+    covers: tuple[str, ...] = ()  # streams that an unread one stands for: not gone, not readable
 
 
 class Rejected(Frozen):

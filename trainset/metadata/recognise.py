@@ -1,0 +1,175 @@
+"""Which label format a file is in, from its first bytes; the name's extension is not trusted."""
+
+from __future__ import annotations
+
+import csv
+import re
+
+from trainset.errors import InputError
+from trainset.metadata.outline import Outline, outline
+from trainset.metadata.records import load_json
+from trainset.metadata.tabular import RECORD_LISTS, decode, find_delimiter
+from trainset.model import Frozen
+
+HEAD_BYTES = 2**16  # what ``recognise`` wants to see first
+MORE_BYTES = 2**22  # and when it then answers that the head says too little
+
+READ = {
+    "coco": "COCO JSON",
+    "json": "JSON records",
+    "jsonl": "JSON Lines",
+    "csv": "CSV",
+}
+LATER = {
+    "voc": "Pascal VOC XML",
+    "yolo": "YOLO text",
+    "label-studio": "Label Studio JSON",
+    "open-images": "Open Images",
+    "cvat": "CVAT XML",
+    "coco-panoptic": "COCO panoptic JSON",
+    "subtitles": "SRT or WebVTT subtitles",
+}
+SUPPORTED = ", ".join(READ.values())
+
+_PRINTABLE = re.compile(r"[^\x00-\x08\x0e-\x1f]*")
+_YOLO_LINE = re.compile(r"\d+(?:\s+-?\d+(?:\.\d+)?(?:[eE]-?\d+)?){4,}\s*")
+_CUE = re.compile(r"^\d{1,2}:\d\d(?::\d\d)?[.,]\d{3}\s+-->\s", re.MULTILINE)
+_OPEN_IMAGES = ({"imageid", "labelname"}, {"imageid", "subset"}, {"labelname", "displayname"})
+
+
+class Recognised(Frozen):
+    """What a file is. ``format`` None: no label format; ``more``: the head was too short to say."""
+
+    format: str | None
+    more: bool = False
+
+    @property
+    def is_read(self) -> bool:
+        return self.format in READ
+
+
+def recognise(head: bytes, *, whole: bool) -> Recognised:
+    """The label format of a file.
+
+    Args:
+        head: its first bytes; ``HEAD_BYTES`` do nearly always.
+        whole: these are all its bytes.
+    """
+    text = decode(head)
+    if not head or not _PRINTABLE.fullmatch(text.rstrip("\ufffd")):
+        return Recognised(format=None)
+    start = text.lstrip()
+    if start[:1] in ("{", "["):
+        return _json(start, whole)
+    if start[:1] == "<":
+        return Recognised(format=_xml(start))
+    if start.startswith("WEBVTT") or _CUE.search(start[:2000]):
+        return Recognised(format="subtitles")
+    lines = [line for line in text.splitlines() if line.strip()]
+    if not whole and len(lines) > 1:
+        lines = lines[:-1]  # cut off somewhere
+    if lines and all(_YOLO_LINE.fullmatch(line) for line in lines[:50]):
+        return Recognised(format="yolo")
+    return Recognised(format=_csv(text, lines))
+
+
+def unknown(place: str, found: str | None) -> InputError:
+    """The error for a file that is not read: names what is."""
+    if found in LATER:
+        return InputError(
+            f"{place} is {LATER[found]}, which this version does not read yet; it reads "
+            f"{SUPPORTED}; convert it, or take it out of the spec"
+        )
+    return InputError(
+        f"{place} is no label file that trainset knows; it reads {SUPPORTED}; "
+        "if it is one of them all the same, say its format in the spec"
+    )
+
+
+def _json(text: str, whole: bool) -> Recognised:
+    found = outline(text)
+    if found.top == "array":
+        first = set(found.inner.get("", ()))
+        if {"data"} <= first and first & {"annotations", "completions", "predictions"}:
+            return Recognised(format="label-studio")
+        if first:
+            return Recognised(format="json")
+        return Recognised(format=None, more=not (whole or found.closed or found.broken))
+    if (named := _json_object(found)) is not None:
+        return Recognised(format=named)
+    lines = [line for line in text.split("\n") if line.strip()]
+    if len(lines) > 1 and not whole:
+        lines = lines[:-1]
+    good = sum(map(_is_object, lines[:20]))
+    if good and good * 2 >= len(lines[:20]):
+        return Recognised(format="jsonl")
+    return Recognised(format=None, more=not (whole or found.closed or found.broken))
+
+
+def _json_object(found: Outline) -> str | None:
+    keys = set(found.keys)
+    inner = {name: set(names) for name, names in found.inner.items()}
+    if "segments_info" in inner.get("annotations", ()):
+        return "coco-panoptic"
+    images = inner.get("images", set())
+    if images & {"file_name", "coco_url"} and "id" in images:
+        return "coco"
+    if "image_id" in inner.get("annotations", ()) or (
+        {"images", "annotations"} <= keys and "images" not in inner
+    ):
+        return "coco"
+    if {"LabelName", "Subcategory"} <= keys:
+        return "open-images"
+    if len(lists := [n for n in RECORD_LISTS if n in keys]) == 1 and inner.get(lists[0]):
+        return "json"
+    return None
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return isinstance(load_json(line), dict)
+    except ValueError:
+        return False
+
+
+def _xml(text: str) -> str | None:
+    if re.search(r"<annotations?[\s>]", text[:4000]):
+        if re.search(r"<(object|filename)>", text):
+            return "voc"
+        if re.search(r"<(image|track|meta)[\s>]", text):
+            return "cvat"
+    return None
+
+
+def _csv(text: str, lines: list[str]) -> str | None:
+    """A header of two or more names, and rows of which most have as many cells."""
+    if len(lines) < 2:
+        return None
+    delimiter = find_delimiter(lines[0])
+    header = [name.strip() for name in next(csv.reader([lines[0]], delimiter=delimiter), [])]
+    if len(header) < 2 or len(set(header)) < len(header):
+        return None
+    if not all(name and len(name) <= 64 and not _is_number(name) for name in header):
+        return None
+    names = {name.lower() for name in header}
+    if any(known <= names for known in _OPEN_IMAGES):
+        return "open-images"
+    body = text.lstrip().partition("\n")[2]
+    rows = []
+    try:
+        for row in csv.reader(body.splitlines(keepends=True), delimiter=delimiter):
+            rows.append(len(row))
+            if len(rows) >= 200:
+                break
+    except csv.Error:
+        return None
+    rows = [n for n in rows if n]
+    return "csv" if rows and rows.count(len(header)) * 2 > len(rows) else None
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
