@@ -56,7 +56,8 @@ def test_a_share_of_zero_takes_nothing() -> None:
 def test_the_order_inside_a_split_is_shuffled_and_the_same_every_time() -> None:
     order = sorted(KEYS, key=lambda k: order_of(k, SPEC))
     assert order != KEYS
-    assert order == sorted(KEYS[::-1], key=lambda k: order_of(k, SPEC))
+    reversed_keys = KEYS[::-1]
+    assert order == sorted(reversed_keys, key=lambda k: order_of(k, SPEC))
 
 
 @given(

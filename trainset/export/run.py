@@ -38,7 +38,7 @@ from trainset.spec import ExportSpec
 if TYPE_CHECKING:
     from trainset.dataset import Dataset
 
-Progress = Callable[[int, int], None]  # samples done, samples in all
+Progress = Callable[[int], None]  # takes the number of samples that are done
 
 
 def plan_export(dataset: Dataset, name: str, spec: ExportSpec) -> ExportPlan:
@@ -102,7 +102,6 @@ class _Reading:
         self._progress = progress
 
     def __iter__(self) -> Iterator[Sample]:
-        total = self._selection.rows.num_rows
         for done, ((row, values), data) in enumerate(
             read_ahead(self._home, self._selection), start=1
         ):
@@ -111,7 +110,7 @@ class _Reading:
             else:
                 yield self._sample(row, values, data)
             if self._progress is not None:
-                self._progress(done, total)
+                self._progress(done)
 
     def _sample(self, row: Any, values: dict[str, Any], data: bytes) -> Sample:
         record = SampleRecord(

@@ -1,0 +1,156 @@
+"""Markdown for Prefect's artifacts: tables and sentences, which both of its UIs render.
+
+No nested lists, no mermaid, no footnotes, no links to ``s3://``: one of the two UIs breaks each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from trainset.model import LeftOut, RunSummary, TransferTotals
+from trainset.report.wording import STATUS, by_kind, kind_title, many, reason_and_step, short, size
+
+SHOWN = 20  # items of each kind in an artifact; summary.json has all
+
+
+class HasTransfer(Protocol):
+    """A report of the transfer stage."""
+
+    transfer: TransferTotals | None
+    left_out: tuple[LeftOut, ...]
+
+
+class HasAlignment(Protocol):
+    """A report of the alignment step: counts, and what did not match, by word."""
+
+    alignment: dict[str, Any]
+
+
+class GateRow(Protocol):
+    check: str
+    value: str
+    limit: str
+    verdict: str
+
+
+class HasGate(Protocol):
+    """Where a run's work went."""
+
+    status: str
+    commit: str | None
+    tag: str | None
+    gate: Sequence[Any]
+    reasons: tuple[str, ...]
+
+
+def run_markdown(summary: RunSummary) -> str:
+    """The run at a glance, and what it left out."""
+    moved, labels, cells = summary.transfer, summary.metadata, summary.cells
+    version = f"`{summary.commit[:12]}`" if summary.commit else "none new"
+    rows = [
+        ("version", version + (f", tag `{summary.tag}`" if summary.tag else "")),
+        ("transferred", f"{many(moved.sent, 'file')}, {size(moved.bytes)}"),
+        ("there already", many(moved.skipped, "file")),
+        ("labels matched", f"{labels.matched:,} of {labels.rows:,}"),
+        ("values computed", f"{cells.computed:,}, {cells.cached:,} from the cache"),
+        ("values failed", f"{cells.failed:,}"),
+        *((f"export {e.name}", f"{many(e.samples, 'sample')}, {e.path}") for e in summary.exports),
+        ("left out, new", f"{len(summary.left_out):,}"),
+        ("left out, known", f"{summary.known_left_out:,}"),
+    ]
+    return "\n".join(
+        [
+            f"**{summary.status.capitalize()}.** {STATUS[summary.status]}",
+            "",
+            *_table(("", ""), rows),
+            *_left_out(summary.left_out),
+        ]
+    )
+
+
+def transfer_markdown(report: HasTransfer | TransferTotals) -> str:
+    """What was moved, and what was not and why."""
+    if isinstance(report, TransferTotals):
+        totals, left_out = report, tuple[LeftOut, ...]()
+    else:
+        totals, left_out = report.transfer or TransferTotals(), report.left_out
+    rows = [
+        ("sent", f"{totals.sent:,}"),
+        ("there already", f"{totals.skipped:,}"),
+        ("same bytes as another file", f"{totals.duplicate:,}"),
+        ("waiting for the next run", f"{totals.deferred:,}"),
+        ("failed", f"{totals.failed:,}"),
+        ("**seen at the sources**", f"**{totals.planned:,}**"),
+        ("bytes moved", size(totals.bytes)),
+    ]
+    balance = "The totals balance." if totals.balances else "**The totals do not balance.**"
+    return "\n".join([*_table(("files", "count"), rows), "", balance, *_left_out(left_out)])
+
+
+def align_markdown(report: HasAlignment | Mapping[str, Any]) -> str:
+    """How labels met media, by word; lists are cut."""
+    facts = report if isinstance(report, Mapping) else report.alignment
+    plain = [(name, value) for name, value in facts.items() if not _is_listing(value)]
+    lines = _table(("labels", "count"), [(_words(n), _cell(v)) for n, v in plain])
+    if not plain:
+        lines = ["There are no labels."]
+    for name, value in facts.items():
+        if _is_listing(value) and value:
+            pairs = value.items() if isinstance(value, Mapping) else ((v, "") for v in value)
+            shown = [(_cell(k), _cell(v)) for k, v in list(pairs)[:SHOWN]]
+            lines += ["", f"**{_words(name).capitalize()}**", "", *_table(("", ""), shown)]
+            if len(value) > SHOWN:
+                lines += ["", f"… and {len(value) - SHOWN:,} more"]
+    return "\n".join(lines)
+
+
+def gate_markdown(verdict: HasGate) -> str:
+    """What the gate looked at, and where main is now."""
+    moved = (
+        f"main moved to `{verdict.commit[:12]}`" if verdict.commit else "main stays where it was"
+    )
+    tag = f", tagged `{verdict.tag}`" if verdict.tag else ""
+    rows = [(r.check, r.value, r.limit, r.verdict) for r in verdict.gate]
+    lines = [f"**{verdict.status.capitalize()}**: {moved}{tag}."]
+    lines += (
+        ["", *(f"- {_escape(reason)}" for reason in verdict.reasons)] if verdict.reasons else []
+    )
+    if rows:
+        lines += ["", *_table(("check", "found", "limit", "verdict"), rows)]
+    return "\n".join(lines)
+
+
+def _left_out(items: Iterable[LeftOut]) -> list[str]:
+    lines: list[str] = []
+    for kind, group in by_kind(items):
+        rows = [(f"`{short(i.key, 70)}`", *reason_and_step(i.reason)) for i in group[:SHOWN]]
+        lines += ["", f"**{kind_title(kind)}: {len(group):,}**", ""]
+        lines += _table(("which", "why", "what to do"), rows)
+        if len(group) > SHOWN:
+            lines += ["", f"… and {len(group) - SHOWN:,} more, in `summary.json`"]
+    return lines
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    lines += ["| " + " | ".join(_escape(cell) for cell in row) + " |" for row in rows]
+    return lines
+
+
+def _escape(text: str) -> str:
+    """Keys and errors come from outside: no cell breaks, no HTML."""
+    plain = " ".join(str(text).split())
+    return plain.replace("|", "\\|").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _is_listing(value: Any) -> bool:
+    return isinstance(value, Mapping | list | tuple)
+
+
+def _cell(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")

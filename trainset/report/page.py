@@ -1,0 +1,158 @@
+"""The report page: one self-contained HTML file that needs no network, no script, no other file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from trainset.model import LeftOut, RunSummary
+from trainset.report import wording
+from trainset.report.facts import gather_facts
+from trainset.report.howto import in_terminal, open_dataset, open_export
+from trainset.report.model import Card, DatasetFacts, Search
+from trainset.report.thumbs import draw_thumbs
+from trainset.spec import DatasetSpec, ExportSpec
+
+if TYPE_CHECKING:
+    from trainset.dataset import Dataset
+
+MAX_THUMBS = 60
+HITS = 6  # answers shown of one search
+CLASSES = 24  # bars shown
+ROWS = 200  # items of one kind written out; the rest is counted
+
+
+class GateRow(Protocol):
+    """One thing the gate looked at, in words."""
+
+    check: str
+    value: str
+    limit: str
+    verdict: str
+
+
+def write_report(
+    summary: RunSummary,
+    dataset: Dataset | None,
+    *,
+    spec: DatasetSpec,
+    align_report: Mapping[str, Any] | None = None,
+    gate: Sequence[GateRow] | None = None,
+    notes: Sequence[str] = (),
+    searches: Sequence[Search] = (),
+    timings: Mapping[str, float] | None = None,
+    known: Sequence[LeftOut] = (),
+) -> str:
+    """The report of one run as an HTML page, about 0.5 MB.
+
+    Args:
+        dataset: open at the run's commit (or, when the run made none, at main); None when there is
+            no commit at all: then the page tells of the run only.
+        align_report: what alignment said beyond the tables, by word; shown as it is.
+        gate: what the gate looked at.
+        notes: sentences for the reader, e.g. why there is no text search.
+        timings: seconds by stage.
+        known: what earlier runs reported already; folded away.
+    """
+    facts = gather_facts(dataset) if dataset is not None else None
+    thumbs = _thumbs(dataset, facts, searches) if dataset is not None and facts else {}
+    return render(
+        summary,
+        facts,
+        spec=spec,
+        made=dataset.commit.created_at if dataset is not None else None,
+        commit=dataset.commit.id if dataset is not None else summary.commit,
+        thumbs=thumbs,
+        align_report=align_report or {},
+        gate=gate or (),
+        notes=notes,
+        searches=searches,
+        timings=timings or {},
+        known=known,
+    )
+
+
+def render(
+    summary: RunSummary,
+    facts: DatasetFacts | None,
+    *,
+    spec: DatasetSpec,
+    made: datetime | None,
+    commit: str | None,
+    thumbs: Mapping[str, str],
+    align_report: Mapping[str, Any],
+    gate: Sequence[GateRow],
+    notes: Sequence[str],
+    searches: Sequence[Search],
+    timings: Mapping[str, float],
+    known: Sequence[LeftOut],
+) -> str:
+    """The page from facts that are gathered already; pure."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("trainset.report", "."),
+        autoescape=True,  # keys, labels and errors come from outside
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "size": wording.size,
+        "took": wording.took,
+        "short": wording.short,
+        "split_reason": wording.reason_and_step,
+        "kind_title": wording.kind_title,
+        "sum_lengths": lambda groups: sum(len(items) for _, items in groups),
+        "split_words": _split_words,
+    }
+    return environment.get_template("page.html.j2").render(
+        summary=summary,
+        facts=facts,
+        spec=spec,
+        made=made,
+        commit=commit,
+        status_text=wording.STATUS[summary.status],
+        thumbs=thumbs,
+        align_report=align_report,
+        gate=gate,
+        notes=notes,
+        searches=searches,
+        timings=timings,
+        left_out=wording.by_kind(summary.left_out),
+        known=wording.by_kind(known),
+        exports=[(e, spec.exports.get(e.name), open_export(e, spec.home)) for e in summary.exports],
+        open_dataset=open_dataset(spec, summary.tag or commit),
+        in_terminal=in_terminal(spec, summary.tag or commit),
+        max_hits=HITS,
+        max_classes=CLASSES,
+        max_rows=ROWS,
+        many=wording.many,
+    )
+
+
+def _split_words(export: ExportSpec) -> str:
+    shares = {name: getattr(export.split, name) for name in ("train", "val", "test")}
+    return ", ".join(f"{name} {100 * share:.4g}%" for name, share in shares.items() if share)
+
+
+def _thumbs(dataset: Dataset, facts: DatasetFacts, searches: Iterable[Search]) -> Mapping[str, str]:
+    """Thumbnails of the answers first, then of the contact sheet, up to ``MAX_THUMBS``."""
+    wanted = {hit.key for search in searches for hit in search.hits[:HITS]}
+    wanted |= {search.query for search in searches if search.kind == "image"}
+    cards = {card.key: card for card in _answers(dataset, wanted)}
+    cards |= {card.key: card for card in facts.cards}
+    return draw_thumbs(list(cards.values())[:MAX_THUMBS], dataset.home.read_media)
+
+
+def _answers(dataset: Dataset, keys: set[str]) -> list[Card]:
+    if not keys:
+        return []
+    quoted = ", ".join("'" + key.replace("'", "''") + "'" for key in sorted(keys))
+    columns = ["key", "uri", "sha256", "mime", "modality", "size"]
+    rows = dataset.table("media").where(f"key IN ({quoted})").select(columns).to_arrow()
+    return [
+        Card(**{**row, "mime": row["mime"] or "", "size": row["size"] or 0, "detail": ""})
+        for row in rows.to_pylist()
+    ]
