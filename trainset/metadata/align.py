@@ -48,28 +48,28 @@ def align_annotations(
         fractions of the image are pixels afterwards where the medium's size is known.
     """
     media = media.combine_chunks()
-    matches, of_record = _resolve(records, media, methods, label_uris or {})
-    medium = np.array(
-        [m.candidates[0] if m.method else -1 for m in matches] or [-1], dtype=np.int64
-    )
-    words = np.array(
-        [m.method or ("ambiguous" if m.candidates else "orphan") for m in matches] or [""],
-        dtype=object,
-    )
-    at = medium[of_record] if len(records) else np.empty(0, dtype=np.int64)
+    matches, first, of_record = _resolve(records, media, methods, label_uris or {})
+    medium = np.array([m.candidates[0] if m.method else -1 for m in matches], dtype=np.int64)
+    words = [m.method or ("ambiguous" if m.candidates else "orphan") for m in matches]
+    at = medium[of_record]
     take = pa.array(at, mask=at < 0)
     rows = records
     for name, column in (
         ("media_id", media["row_id"].take(take)),
         ("media_key", media["key"].take(take)),
-        ("match", pa.array(words[of_record] if len(records) else [], pa.string())),
+        ("match", pa.array(words, pa.string()).take(pa.array(of_record))),
     ):
         rows = rows.append_column(pa.field(name, pa.string()), column)
     sizes = {n: media[n].take(take) for n in ("width", "height")}
     rows = _finish(rows, sizes)
-    report = make_report(
-        rows, media, at, _candidates(records, media, matches, of_record), known_classes
-    )
+    candidates = {
+        str(records["media_ref"][int(first[i])]): tuple(
+            str(media["key"][c]) for c in match.candidates[:5]
+        )
+        for i, match in enumerate(matches)
+        if len(match.candidates) > 1
+    }
+    report = make_report(rows, media, at, candidates, known_classes)
     return rows, report
 
 
@@ -106,8 +106,8 @@ def _resolve(
     media: pa.Table,
     methods: Sequence[MatchMethod],
     label_uris: Mapping[tuple[str, str], str],
-) -> tuple[list[Match], npt.NDArray[np.int64]]:
-    """One match for each different (stream, reference, digest), and which one each record has.
+) -> tuple[list[Match], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """One match for each different (stream, reference, digest), its first record, and whose it is.
 
     A medium with twenty boxes is looked up once.
     """
@@ -137,7 +137,7 @@ def _resolve(
                 sha256=digest,
             )
         )
-    return matches, of_record.astype(np.int64)
+    return matches, first, of_record.astype(np.int64)
 
 
 def _codes(
@@ -175,17 +175,3 @@ def _to_pixels(row: dict[str, object], width: int | None, height: int | None) ->
         x, y, w, h = json.loads(str(row["geometry"]))["bbox_fraction"]
         row["bbox"] = [x * width, y * height, w * width, h * height]
         row["geometry"] = None
-
-
-def _candidates(
-    records: pa.Table, media: pa.Table, matches: list[Match], of_record: npt.NDArray[np.int64]
-) -> dict[str, tuple[str, ...]]:
-    """Media keys that an ambiguous reference fits, up to five for each."""
-    several = [i for i, m in enumerate(matches) if m.method is None and m.candidates]
-    first = {match: row for row, match in reversed(list(enumerate(of_record.tolist())))}
-    return {
-        str(records["media_ref"][first[i]]): tuple(
-            str(media["key"][c]) for c in matches[i].candidates[:5]
-        )
-        for i in several
-    }

@@ -1,8 +1,8 @@
 """The key ladder: which medium a record means, by ever weaker signs; never a guess.
 
-Steps, in the order that the spec says: ``key`` (the media key), ``path`` (the same file: beside the
-label file, by relative path, by full uri, or by two or more last segments that no other medium has),
-``near`` (the only file of that name under the label file's nearest folder that holds one),
+Steps, in the order that the spec says: ``key`` (the media key), ``path`` (the same file: beside
+the label file, by relative path, by full uri, or by two or more last segments that no other medium
+has), ``near`` (the only file of that name under the label file's nearest folder that holds one),
 ``filename`` (the only file of that name, else of that stem), ``sha256`` (the content).
 """
 

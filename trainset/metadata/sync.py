@@ -163,18 +163,20 @@ def drop_unlisted(workspace: Workspace, keep: Iterable[str]) -> tuple[str, ...]:
 
 def left_out_of_sync(report: SyncReport) -> list[LeftOut]:
     """What a source could not give, one item a record or file, for the run's list."""
-    return [
-        LeftOut(
-            key=f"{report.source}/{item.stream}#{item.record}",
-            stage="metadata",
-            kind=item.kind if item.kind == "unreadable-source" else "quarantined",
-            reason=item.reason
-            if item.kind == "unreadable-source"
-            else f"{item.reason} ({item.kind}); the original is kept in "
-            f"{folder_of(report.source, item.stream)}_quarantine; mend it at its source",
-        )
-        for item in report.rejected
-    ]
+    return [_left_out(report.source, item) for item in report.rejected]
+
+
+def _left_out(source: str, item: Rejected) -> LeftOut:
+    if item.kind == "unreadable-source":
+        key = source if item.stream == source else f"{source}/{item.stream}"
+        return LeftOut(key=key, stage="metadata", kind=item.kind, reason=item.reason)
+    return LeftOut(
+        key=f"{source}/{item.stream}#{item.record}",
+        stage="metadata",
+        kind="quarantined",
+        reason=f"{item.reason} ({item.kind}); the original is kept in "
+        f"{folder_of(source, item.stream)}_quarantine/; mend it at its source",
+    )
 
 
 def _sync_stream(
