@@ -1,0 +1,26 @@
+"""Moving media into the home: list, plan, send, and prove it."""
+
+from trainset.transfer.base import (
+    Outcome,
+    SourceFile,
+    transfer_left_out,
+    transfer_totals,
+)
+from trainset.transfer.ledger import Ledger
+from trainset.transfer.listing import list_source
+from trainset.transfer.plan import BaseRow, Planner, TransferPlan, plan_transfer
+from trainset.transfer.send import send_batch
+
+__all__ = [
+    "BaseRow",
+    "Ledger",
+    "Outcome",
+    "Planner",
+    "SourceFile",
+    "TransferPlan",
+    "list_source",
+    "plan_transfer",
+    "send_batch",
+    "transfer_left_out",
+    "transfer_totals",
+]

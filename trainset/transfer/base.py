@@ -1,0 +1,81 @@
+"""The nouns of a transfer: a source file, what became of it, and how the counts add up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from trainset.model import Frozen, LeftOut, MediaFacts, TransferTotals
+
+Status = Literal["sent", "duplicate", "skipped", "deferred", "failed"]
+
+
+class SourceFile(Frozen):
+    """One file as a source's listing shows it.
+
+    ``version`` pins the bytes: mtime in ns in a folder, the ETag in a bucket. A file whose version
+    or size is no longer the listed one has changed.
+    """
+
+    key: str = Field(description="<source name>/<path>")
+    source: str = Field(description="name of the `media:` entry")
+    path: str = Field(description="key in the source's store")
+    uri: str = Field(description="absolute, for people and provenance")
+    size: int = Field(description="bytes")
+    version: str
+    modified: datetime
+
+
+class Outcome(Frozen):
+    """What became of one planned file.
+
+    sent: its bytes moved. duplicate: it was read, and the home held these bytes already. skipped:
+    the ledger knows this very version, and the home holds it; it was not read. deferred: waits for
+    the next run. failed: someone must look. The last two have ``kind`` and ``reason``, the first
+    three have ``sha256``, ``uri`` and ``facts``.
+    """
+
+    file: SourceFile
+    status: Status
+    sha256: str | None = None
+    uri: str | None = Field(default=None, description="relative to the home")
+    version_id: str | None = None
+    moved_bytes: int = 0
+    facts: MediaFacts | None = None
+    kind: str | None = None
+    reason: str | None = None
+
+    @property
+    def arrived(self) -> bool:
+        """Whether the home now holds the file's bytes."""
+        return self.status in ("sent", "duplicate", "skipped")
+
+
+def deferred(file: SourceFile, kind: str, reason: str) -> Outcome:
+    return Outcome(file=file, status="deferred", kind=kind, reason=reason)
+
+
+def failed(file: SourceFile, kind: str, reason: str) -> Outcome:
+    return Outcome(file=file, status="failed", kind=kind, reason=reason)
+
+
+def transfer_totals(outcomes: Iterable[Outcome]) -> TransferTotals:
+    """Counts by status, and bytes that moved; ``planned`` is the number of outcomes."""
+    counts: dict[str, int] = {}
+    moved = 0
+    for outcome in outcomes:
+        counts[outcome.status] = counts.get(outcome.status, 0) + 1
+        moved += outcome.moved_bytes
+    return TransferTotals(planned=sum(counts.values()), bytes=moved, **counts)
+
+
+def transfer_left_out(outcomes: Iterable[Outcome]) -> list[LeftOut]:
+    """The files that did not arrive, each with its reason."""
+    return [
+        LeftOut(key=o.file.key, stage="transfer", kind=o.kind or "error", reason=o.reason or "")
+        for o in outcomes
+        if not o.arrived
+    ]

@@ -1,0 +1,90 @@
+"""Reading one source file: all of it once, hashed, and of one version."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from trainset.errors import NotFound, SourceChanged
+from trainset.model import MediaFacts
+from trainset.stores.base import ObjectStore
+from trainset.transfer.base import SourceFile
+
+MEMORY_BYTES = 64 * 2**20  # up to this size a file is read once and sent from memory
+
+# (bytes or a local file, name) -> facts; `trainset.media.probe.probe_media`.
+Probe = Callable[[bytes | Path, str], MediaFacts]
+
+
+@dataclass(frozen=True)
+class Content:
+    """A file's bytes, in memory (``data``) or in a local file (``path``), with their sha256."""
+
+    sha256: str
+    data: bytes | None
+    path: Path | None
+
+    def probe(self, probe: Probe, name: str) -> MediaFacts:
+        if self.data is not None:
+            return probe(self.data, name)
+        assert self.path is not None
+        return probe(self.path, name)
+
+
+@contextmanager
+def read_pinned(
+    file: SourceFile, store: ObjectStore, spool: Path, *, memory_bytes: int = MEMORY_BYTES
+) -> Iterator[Content]:
+    """The content of the listed version of ``file``, for as long as the block runs.
+
+    A large file of a folder is hashed where it lies, and may still change before it is sent: the
+    sender hashes again. A large object of a bucket is first brought to a file in ``spool``.
+
+    Raises:
+        SourceChanged: size or version is not the listed one, before or after the read.
+        NotFound, AccessDenied, InputError, TransientError, StoreFull: of the source's store.
+    """
+    if file.size <= memory_bytes:
+        data = store.get(file.path)
+        check_unchanged(file, store)
+        if len(data) != file.size:
+            raise SourceChanged(file.key)
+        yield Content(hashlib.sha256(data).hexdigest(), data, store.local_path(file.path))
+        return
+    check_unchanged(file, store)  # before hours are spent on it
+    path = store.local_path(file.path)
+    if path is not None:
+        with store.open(file.path) as handle:
+            digest = _hash_stream(handle.read)
+        check_unchanged(file, store)
+        yield Content(digest, None, path)
+        return
+    name = hashlib.sha256(f"{file.uri}\0{file.version}".encode()).hexdigest()
+    spooled = spool / name  # the same name in the next run: what a killed run left is used up
+    try:
+        store.fetch_file(file.path, spooled)
+        check_unchanged(file, store)
+        with open(spooled, "rb") as handle:
+            digest = _hash_stream(handle.read)
+        yield Content(digest, None, spooled)
+    finally:
+        spooled.unlink(missing_ok=True)
+
+
+def check_unchanged(file: SourceFile, store: ObjectStore) -> None:
+    """Raises SourceChanged unless the source still shows the listed size and version."""
+    now = store.head(file.path)
+    if now is None:
+        raise NotFound(f"{file.uri} is not there any more, or is a link to nothing; check it")
+    if (now.size, now.version) != (file.size, file.version):
+        raise SourceChanged(file.key)
+
+
+def _hash_stream(read: Callable[[int], bytes]) -> str:
+    digest = hashlib.sha256()
+    while block := read(8 * 2**20):
+        digest.update(block)
+    return digest.hexdigest()
