@@ -52,8 +52,11 @@ def parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help=argparse.SUPPRESS, description=OTHERS["demo"])
     demo.add_argument("--source", type=Path, help="your folder of media and labels")
     demo.add_argument("--out", default="out/demo", help="the home: a folder or b2://bucket/prefix")
-    demo.add_argument("--model", help="another OpenCLIP model, as <name>/<weights>, e.g. "
-                      "ViT-B-32/laion2b_s34b_b79k; it is fetched where it is not on disk")
+    demo.add_argument(
+        "--model",
+        help="another OpenCLIP model, as <name>/<weights>, e.g. "
+        "ViT-B-32/laion2b_s34b_b79k; it is fetched where it is not on disk",
+    )
     demo.add_argument("--versions", default="git", choices=["git"], help="version store")
     demo.add_argument("--dry-run", action="store_true", help="say what would happen, and stop")
     doctor = commands.add_parser("doctor", help=argparse.SUPPRESS, description=OTHERS["doctor"])

@@ -17,7 +17,9 @@ from trainset.run.reports import Exported, Published, StageReport
 def transfer(run: RunContext) -> StageReport:
     """List, send batch by batch, write the media rows."""
     work = transfer_tasks.plan_transfer.submit(run)
-    results = transfer_tasks.transfer_batch.map(unmapped(run), work.result().batches, wait_for=[work])
+    results = transfer_tasks.transfer_batch.map(
+        unmapped(run), work.result().batches, wait_for=[work]
+    )
     return transfer_tasks.write_media_rows(run, work, results)
 
 
@@ -59,6 +61,8 @@ def export(run: RunContext, published: Published, name: str | None = None) -> li
     return [future.result() for future in futures]
 
 
-def report(run: RunContext, published: Published, exports: list[Exported] | None = None) -> RunSummary:
+def report(
+    run: RunContext, published: Published, exports: list[Exported] | None = None
+) -> RunSummary:
     """Write the run's summary and report."""
     return publish_tasks.write_report(run, published, exports or [])

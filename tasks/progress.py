@@ -24,7 +24,9 @@ def task_progress(key: str, label: str, total: int) -> Callable[[int], None]:
     if TaskRunContext.get() is None or total == 0:
         return lambda done: None
     logger = get_run_logger()
-    artifact = create_progress_artifact(progress=0.0, key=key, description=f"{label}: {total} items")
+    artifact = create_progress_artifact(
+        progress=0.0, key=key, description=f"{label}: {total} items"
+    )
     seen = {"shown": time.monotonic(), "logged": time.monotonic()}
 
     def show(done: int) -> None:

@@ -126,6 +126,7 @@ class RunSummary(Frozen):
     exports: tuple[ExportResult, ...] = ()
     left_out: tuple[LeftOut, ...] = Field(default=(), description="new since the base commit")
     known_left_out: int = Field(default=0, description="reported by earlier runs already")
+    error: str | None = Field(default=None, description="why the run failed")
 
     @property
     def exit_code(self) -> int:

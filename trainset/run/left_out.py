@@ -12,11 +12,16 @@ from collections.abc import Iterable
 
 from trainset.compute.base import ItemError
 from trainset.errors import NotFound
+from trainset.metadata.align import left_out as unmatched
 from trainset.model import LeftOut, Stage
 from trainset.run.context import Run
 from trainset.tables.base import Table, to_rows
 
 PATH = "_meta/left_out.json"
+# What the tables tell by themselves (failed cells too); other kinds are carried in the commit.
+IN_ROWS = frozenset(
+    {("transfer", "unreadable"), ("metadata", "orphan-record"), ("metadata", "ambiguous")}
+)
 
 
 def current_left_out(
@@ -29,23 +34,30 @@ def current_left_out(
         ran: stages that ran; of the others the base's rowless items are still true.
     """
     items = list(rowless)
-    items += [item for item in known_left_out(run) if item.stage not in ran and _rowless(item)]
+    base = run.workspace.base
+    known = known_left_out(run, None if base is None else base.id)
+    items += [
+        item
+        for item in known
+        if item.stage not in ran
+        and (item.stage, item.kind) not in IN_ROWS
+        and item.stage != "compute"
+    ]
     if (media := run.table("media")) is not None:
         items += _unreadable(media)
         items += _failed_cells(media, [name for name in run.spec.columns])
     if (annotations := run.table("annotations")) is not None:
-        items += _unmatched(annotations)
+        items += unmatched(annotations.scan(where="media_id IS NULL").read_all())
     unique = {item.identity: item for item in items}
     return sorted(unique.values(), key=lambda item: item.identity)
 
 
-def known_left_out(run: Run) -> list[LeftOut]:
-    """The list as the run's base commit has it."""
-    base = run.workspace.base
+def known_left_out(run: Run, base: str | None) -> list[LeftOut]:
+    """The list as the commit ``base`` has it."""
     if base is None:
         return []
     try:
-        raw = run.home.versions.snapshot(base.id).read(PATH)
+        raw = run.home.versions.snapshot(base).read(PATH)
     except NotFound:
         return []
     return [LeftOut.model_validate(item) for item in json.loads(raw)]
@@ -54,13 +66,6 @@ def known_left_out(run: Run) -> list[LeftOut]:
 def encode(items: Iterable[LeftOut]) -> bytes:
     body = [item.model_dump() for item in items]
     return (json.dumps(body, indent=1, ensure_ascii=False, sort_keys=True) + "\n").encode()
-
-
-def _rowless(item: LeftOut) -> bool:
-    return item.kind in ROWLESS
-
-
-ROWLESS = frozenset({"unreadable-source", "quarantined"})
 
 
 def _unreadable(media: Table) -> list[LeftOut]:
@@ -94,22 +99,3 @@ def _failed_cells(media: Table, columns: Iterable[str]) -> list[LeftOut]:
                 )
             )
     return items
-
-
-def _unmatched(annotations: Table) -> list[LeftOut]:
-    columns = ["source", "stream", "record_id", "media_ref", "match"]
-    found = annotations.scan(columns, where="media_id IS NULL").read_all()
-    return [_unmatched_record(row) for row in to_rows(found)]
-
-
-def _unmatched_record(row: dict[str, str]) -> LeftOut:
-    if row["match"] == "ambiguous":
-        kind, why = "ambiguous", "fits more than one medium; name it by key or path"
-    else:
-        kind, why = "orphan-record", "fits no medium; bring the medium in, or mend the name"
-    return LeftOut(
-        key=f"{row['source']}/{row['stream']}#{row['record_id']}",
-        stage="metadata",
-        kind=kind,
-        reason=f"{row['media_ref']!r} {why}",
-    )

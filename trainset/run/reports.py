@@ -36,9 +36,10 @@ class TransferWork(Frozen):
     """A transfer plan as the tasks see it."""
 
     batches: tuple[TransferBatch, ...] = ()
-    unchanged: int = 0
     totals: TransferTotals = TransferTotals()  # of files that no batch holds
     left_out: tuple[LeftOut, ...] = ()
+    missing: tuple[str, ...] = ()  # keys whose file is gone from its source
+    returned: tuple[str, ...] = ()  # keys of missing files that are back as they were
 
 
 class BatchResult(Frozen):

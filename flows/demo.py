@@ -1,0 +1,91 @@
+"""``make demo``: the whole way on a folder, without a spec to write first."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from flows.adhoc import tell
+from flows.server import managed_server
+from trainset.errors import InputError, NotFound
+from trainset.home import open_home
+from trainset.metadata.discover import Guess, guess_spec
+from trainset.run.estimate import estimate_run
+from trainset.sample import SAMPLE, sample_folder, tiny_clip_folder
+
+HEADER = """\
+# Found and guessed by 'make demo' from {source}.
+# The next 'make demo' writes this file again: copy it to make it your own, then
+#   python -m flows pipeline your.yaml
+"""
+
+
+def run_demo(options: argparse.Namespace) -> int:
+    """Guess a spec, say what will happen, run the pipeline, say what happened.
+
+    Returns the exit status of the pipeline (0 with ``--dry-run``).
+    """
+    source = _source(options.source)
+    guess = guess_spec(
+        source,
+        home=_home(options.out),
+        name=SAMPLE if options.source is None else source.name,
+        clip=_model(options.model),
+    )
+    say(*guess.lines())
+    say(*estimate_run(guess.spec).lines())
+    if options.dry_run:
+        say("Dry run: nothing was moved. Run it without DRY_RUN to go ahead.")
+        return 0
+    spec = _write_spec(guess, source, options.out)
+    with managed_server():
+        from flows.pipeline import pipeline
+
+        summary = pipeline(str(spec))
+    return tell(summary, guess.spec)
+
+
+def say(*lines: str) -> None:
+    for line in lines:
+        print(line, file=sys.stderr, flush=True)
+
+
+def _source(given: Path | None) -> Path:
+    if given is None:
+        say("No SOURCE given: using a sample that trainset generates (photographs it is not).")
+        return sample_folder(progress=say)
+    if not given.is_dir():
+        raise NotFound(f"{given}: there is no such folder; give SOURCE=<a folder of media>")
+    return given.expanduser().resolve()
+
+
+def _model(given: str | None) -> dict[str, Any]:
+    """Parameters of the ``open_clip`` column."""
+    if given is None:
+        return {"model": str(tiny_clip_folder(progress=say))}
+    model, _, weights = given.partition("/")
+    if given.startswith(("local-dir:", "hf-hub:")):
+        return {"model": given}
+    if not weights:
+        raise InputError(
+            f"MODEL={given}: name the weights too, as in MODEL=ViT-B-32/laion2b_s34b_b79k"
+        )
+    return {"model": model, "weights": weights}
+
+
+def _home(out: str) -> str:
+    return out if "://" in out else str(Path(out).expanduser().resolve())
+
+
+def _write_spec(guess: Guess, source: Path, out: str) -> Path:
+    """Leave the spec in the home, and give a local path of it."""
+    home = open_home(guess.spec.home, create=True)
+    body = HEADER.format(source=source) + guess.spec.to_yaml()
+    home.store.put("dataset.yaml", body.encode(), content_type="application/yaml")
+    if (local := home.store.local_path("dataset.yaml")) is not None:
+        return local
+    copy = home.state / "dataset.yaml"
+    copy.write_text(body, encoding="utf-8")
+    return copy

@@ -1,0 +1,100 @@
+"""Metadata steps of a run: sync one source, match all labels with all media."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from trainset.metadata import open_reader
+from trainset.metadata.align import align_annotations
+from trainset.metadata.align_report import AlignReport
+from trainset.metadata.store import label_uris, load_records
+from trainset.metadata.sync import drop_unlisted, left_out_of_sync, sync_source
+from trainset.model import MetadataTotals
+from trainset.run.context import Run, RunContext
+from trainset.run.reports import StageReport, SyncResult
+from trainset.tables.annotations import replace_annotations
+from trainset.tables.base import Table
+from trainset.tables.lance_store import LanceTableStore
+from trainset.tables.schema import ANNOTATIONS, MEDIA
+
+MEDIA_COLUMNS = ["row_id", "key", "source_uri", "sha256", "width", "height", "modality"]
+
+
+def sync_work(context: RunContext, name: str) -> SyncResult:
+    """Read what is new or changed in the metadata source ``name`` of the spec."""
+    run = Run(context)
+    source = next(s for s in context.spec.metadata if s.name == name)
+    report = sync_source(
+        open_reader(source, context.credentials),
+        source,
+        run.workspace,
+        sync_id=run.workspace.run_id,
+        now=context.started_at,
+    )
+    return SyncResult(
+        source=name,
+        rows=report.rows,
+        quarantined=report.quarantined,
+        left_out=tuple(left_out_of_sync(report)),
+    )
+
+
+def align_work(context: RunContext, synced: Sequence[SyncResult] = ()) -> StageReport:
+    """Match all records of the run branch with its media, and write the annotations table.
+
+    Records of sources that the spec no longer names leave the dataset.
+    """
+    run = Run(context)
+    names = [source.name for source in context.spec.metadata]
+    drop_unlisted(run.workspace, names)
+    records = load_records(run.workspace, names)
+    table = run.table("annotations")
+    rows, report = align_annotations(
+        records,
+        _media(run.table("media")),
+        context.spec.align,
+        label_uris=label_uris(run.workspace),
+        known_classes=_classes(table),
+    )
+    if table is None and len(rows):
+        table = LanceTableStore().create(run.workspace.table("annotations"), ANNOTATIONS)
+    if table is not None:
+        replace_annotations(table, rows)
+    totals = MetadataTotals(
+        rows=report.records,
+        quarantined=sum(result.quarantined for result in synced),
+        matched=report.matched_records,
+        orphan_records=report.orphan_records,
+        orphan_media=report.orphan_media,
+        ambiguous=report.ambiguous,
+    )
+    return StageReport(
+        metadata=totals,
+        left_out=tuple(item for result in synced for item in result.left_out),
+        ran=frozenset({"metadata"}) if synced or not names else frozenset(),
+        alignment=_plain(report),
+    )
+
+
+def _media(table: Table | None) -> pa.Table:
+    if table is None:
+        return MEDIA.empty_table().select(MEDIA_COLUMNS)
+    return table.scan(MEDIA_COLUMNS).read_all().select(MEDIA_COLUMNS)
+
+
+def _classes(table: Table | None) -> list[str] | None:
+    if table is None:
+        return None
+    return [c for c in pc.unique(table.scan(["class"]).read_all()["class"]).to_pylist() if c]
+
+
+def _plain(report: AlignReport) -> dict[str, object]:
+    """The report for pages and artifacts: counts first, then the lists."""
+    facts = report.model_dump(mode="json", exclude={"candidates", "examples", "matched"})
+    counts = {f"matched by {method}": n for method, n in report.matched.items()}
+    examples = {f"examples of {name}": found for name, found in report.examples.items() if found}
+    ambiguous = {ref: ", ".join(keys) for ref, keys in list(report.candidates.items())[:20]}
+    return counts | facts | examples | ({"ambiguous names": ambiguous} if ambiguous else {})

@@ -1,0 +1,107 @@
+"""The last step of a run: summary.json, report.html, and what the terminal says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from trainset.dataset import open as open_dataset
+from trainset.model import LeftOut, RunSummary
+from trainset.report import text_summary, write_report
+from trainset.run.context import Run, RunContext, now
+from trainset.run.examples import example_searches
+from trainset.run.left_out import known_left_out
+from trainset.run.reports import Exported, Published
+
+REPORT = "report.html"
+
+
+def write_summary(
+    context: RunContext, published: Published, exports: Sequence[Exported]
+) -> RunSummary:
+    """Write the run's summary and report into the home, and give the summary."""
+    run = Run(context)
+    known = {item.identity for item in known_left_out(run, published.base)}
+    from_exports = [item for export in exports for item in export.left_out]
+    new = [item for item in published.left_out if item.identity not in known] + from_exports
+    old = [item for item in published.left_out if item.identity in known]
+    report = published.report
+    summary = RunSummary(
+        run_id=context.run_id,
+        status=published.status,
+        base=published.base,
+        commit=published.commit,
+        tag=published.tag,
+        **{
+            name: totals
+            for name in ("transfer", "metadata", "cells")
+            if (totals := getattr(report, name)) is not None
+        },
+        exports=tuple(export.result for export in exports if export.result is not None),
+        left_out=tuple(new),
+        known_left_out=len(old),
+    )
+    _write_pages(run, summary, published, old)
+    return summary
+
+
+def write_failed_summary(context: RunContext, error: BaseException) -> RunSummary:
+    """Leave a summary of a run that ended by an error; main is where it was."""
+    run = Run(context)
+    head = run.home.versions.head()
+    summary = RunSummary(
+        run_id=context.run_id,
+        status="failed",
+        base=None if head is None else head.id,
+        error=f"{type(error).__name__}: {error}",
+    )
+    run.home.store.put(_place(summary, "summary.json"), _encode(summary))
+    return summary
+
+
+def read_text(context: RunContext, summary: RunSummary) -> str:
+    """What the terminal says at the end of a run."""
+    home = Run(context).home
+    return home.store.get(_place(summary, "summary.txt")).decode()
+
+
+def _write_pages(
+    run: Run, summary: RunSummary, published: Published, known: Sequence[LeftOut]
+) -> None:
+    context, store = run.context, run.home.store
+    ref = summary.tag or summary.commit or summary.base
+    dataset = None
+    if ref is not None:
+        dataset = open_dataset(context.spec.home, ref, credentials=context.credentials)
+    searches, notes = ([], []) if dataset is None else example_searches(dataset, context.spec)
+    notes += published.reasons
+    page = write_report(
+        summary,
+        dataset,
+        spec=context.spec,
+        align_report=published.report.alignment,
+        gate=published.gate,
+        notes=notes,
+        searches=searches,
+        known=known,
+    )
+    text = text_summary(
+        summary,
+        spec=context.spec,
+        searches=searches,
+        notes=notes,
+        report=store.uri(REPORT),
+        seconds=(now() - context.started_at).total_seconds(),
+    )
+    for key in (_place(summary, REPORT), REPORT):
+        store.put(key, page.encode(), content_type="text/html; charset=utf-8")
+    store.put(_place(summary, "summary.txt"), text.encode(), content_type="text/plain")
+    # Last: whoever waits for the summary finds the report there.
+    store.put(_place(summary, "summary.json"), _encode(summary), content_type="application/json")
+
+
+def _place(summary: RunSummary, name: str) -> str:
+    return f"runs/{summary.run_id}/{name}"
+
+
+def _encode(summary: RunSummary) -> bytes:
+    return (summary.model_dump_json(indent=2) + "\n").encode()
