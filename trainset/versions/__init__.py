@@ -1,0 +1,20 @@
+"""Versions: branches, commits, tags and merges over tables and files together (see ``base``)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from trainset.home import Home
+    from trainset.versions.base import VersionStore
+
+__all__ = ["open_versions"]
+
+
+def open_versions(home: Home) -> VersionStore:
+    """The version store of a home; finishes first what a killed process left half done."""
+    from trainset.versions.git import GitVersions
+
+    versions = GitVersions(home)
+    versions.repair()
+    return versions

@@ -1,7 +1,7 @@
 """``VersionStore``: branches, commits, tags and merges over tables and files together.
 
 A run works in a ``Workspace`` (its run branch), readers work on a ``Snapshot`` (one commit).
-Contract (tests/versions/test_contract.py runs over every implementation):
+Contract (tests/versions/test_version_contract.py runs over every implementation):
 
 - ``main`` moves only by ``Workspace.merge``; a merge is whole or not at all, also after kill -9.
 - A snapshot of any commit ever made on main or on a branch that still exists stays readable.
@@ -13,13 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from trainset.errors import ConflictError
 from trainset.model import Commit, Frozen
 from trainset.tables.base import TableLocation
 
 MAIN = "main"
+FileChange = Literal["written", "put", "removed"]
 
 
 class MainMoved(ConflictError):
@@ -96,6 +97,10 @@ class Workspace(Protocol):
         ...
 
     def remove(self, path: str) -> None: ...
+
+    def changes(self) -> Mapping[str, FileChange]:
+        """How this run changed files outside its tables against its base, by path."""
+        ...
 
     def commit(self, message: str, metadata: Mapping[str, str]) -> Commit | None:
         """Commit tables and files on the run branch; None when nothing differs from the base."""

@@ -1,0 +1,122 @@
+"""``FilePool``: the home's immutable files (table files, Parquet parts) as a checkout uses them.
+
+In a folder home files are hardlinked both ways. From a bucket they come through a local cache named
+by sha256, and go up whole; nothing here ever overwrites bytes that a commit pins.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from trainset.errors import ChecksumMismatch
+from trainset.model import Frozen
+from trainset.stores.atomic import TEMP_PREFIX, make_folder, sync_folder
+from trainset.stores.base import ObjectStore
+from trainset.versions.durable import link_or_copy, sync_file
+
+THREADS = 8  # files in flight to or from a bucket
+
+
+class Pointer(Frozen):
+    """An immutable file of a commit: it lies in the home at ``path``."""
+
+    path: str
+    sha256: str
+    size: int
+
+    def encode(self) -> bytes:
+        return (self.model_dump_json() + "\n").encode()
+
+
+def measure(path: str, local: Path) -> Pointer:
+    """The pointer of a local file that will lie at ``path``."""
+    with local.open("rb") as source:
+        digest = hashlib.file_digest(source, "sha256").hexdigest()
+    return Pointer(path=path, sha256=digest, size=local.stat().st_size)
+
+
+class FilePool:
+    """Immutable files of one home; ``cache`` is used for bucket homes only."""
+
+    def __init__(self, store: ObjectStore, cache: Path) -> None:
+        self._store, self._cache = store, cache
+
+    def holds(self, pointer: Pointer) -> bool:
+        """Whether the home has exactly these bytes; cheap when it has none or other sizes."""
+        info = self._store.head(pointer.path)
+        if info is None or info.size != pointer.size:
+            return False
+        local = self._store.local_path(pointer.path)
+        if local is not None:
+            return measure(pointer.path, local) == pointer
+        if info.sha256 is not None:
+            return info.sha256 == pointer.sha256
+        return hashlib.sha256(self._store.get(pointer.path)).hexdigest() == pointer.sha256
+
+    def taken(self, pointer: Pointer) -> bool:
+        """Whether other bytes lie where ``pointer`` wants to go."""
+        return self._store.head(pointer.path) is not None and not self.holds(pointer)
+
+    def add(self, files: Sequence[tuple[Pointer, Path]]) -> None:
+        """Put files into the home. On return they are durable, names and all."""
+        if not files:
+            return
+        folders = set()
+        with ThreadPoolExecutor(THREADS) as pool:
+            for folder in pool.map(self._add, *zip(*files, strict=True)):
+                folders.add(folder)
+        for folder in folders - {None}:
+            assert folder is not None
+            sync_folder(folder)
+
+    def _add(self, pointer: Pointer, local: Path) -> Path | None:
+        target = self._store.local_path(pointer.path)
+        if target is None:
+            self._store.put_file(pointer.path, local, sha256=pointer.sha256)
+            return None
+        make_folder(target.parent)
+        link_or_copy(local, target)
+        sync_file(target)
+        return target.parent
+
+    def fetch(self, pointer: Pointer) -> Path:
+        """A local path with the file's bytes; do not write to it.
+
+        Raises:
+            ChecksumMismatch: the home's bytes are not those of the commit.
+            NotFound: the home lost the file.
+        """
+        here = self._store.local_path(pointer.path)
+        if here is not None:
+            if not here.exists():
+                self._store.get(pointer.path, length=0)  # raises NotFound in the store's words
+            return here
+        cached = self._cache / pointer.sha256[:2] / pointer.sha256
+        if not cached.exists():
+            new = cached.with_name(f"{TEMP_PREFIX}{secrets.token_hex(6)}")
+            try:
+                self._store.fetch_file(pointer.path, new)
+                found = measure(pointer.path, new)
+                if found != pointer:
+                    raise ChecksumMismatch(
+                        pointer.path, expected=pointer.sha256, found=found.sha256
+                    )
+                os.replace(new, cached)
+            finally:
+                new.unlink(missing_ok=True)
+        return cached
+
+    def link(self, files: Iterable[tuple[Pointer, Path]]) -> None:
+        """Materialise files: each ``pointer`` at a local path of its own."""
+        todo = list(files)
+        if todo:
+            with ThreadPoolExecutor(THREADS) as pool:
+                list(pool.map(self._link, *zip(*todo, strict=True)))
+
+    def _link(self, pointer: Pointer, target: Path) -> None:
+        link_or_copy(self.fetch(pointer), target)

@@ -1,0 +1,192 @@
+"""Taking the changes of one side (a run, a branch) into a workspace that begins at another commit.
+
+``replay`` is what a run does when main moved while it worked. It speaks the protocols only, so it
+serves every version store.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from trainset.errors import InputError
+from trainset.tables.base import Table, TableLocation, TableStore
+from trainset.versions.base import FileChange, Snapshot, VersionStore, Workspace
+from trainset.versions.filemerge import Stream, plan_files, stream_of
+from trainset.versions.rowapply import TableMerge, plan_table_slim
+from trainset.versions.rowmerge import RowConflicts
+from trainset.versions.rowstate import slim
+
+ANNOTATIONS = "annotations"
+_STATE, _MANIFEST = "/_state.json", "/_manifest.json"
+
+
+class Changed(Protocol):
+    """A side whose changes are taken over: a ``Workspace`` or a ``Snapshot``."""
+
+    def tables(self) -> Sequence[str]: ...
+
+    def table(self, name: str) -> TableLocation: ...
+
+    def read(self, path: str) -> bytes: ...
+
+    def list(self, prefix: str = "") -> Sequence[str]: ...
+
+
+class Replayed(NamedTuple):
+    """A workspace from main with the run's changes, uncommitted, and the streams held back."""
+
+    workspace: Workspace
+    moved_streams: tuple[Stream, ...]
+
+
+def replay(
+    versions: VersionStore, workspace: Workspace, *, tables: TableStore | None = None
+) -> Replayed:
+    """Put a run's changes on a fresh branch from the newest main, and drop the run's old branch.
+
+    The new run is called ``<run id>.r<n>``. When it was killed in between, repeating the call with
+    the old workspace starts over; nothing was dropped. Rows of streams that moved on main are left
+    as main has them: sync those streams again before the gate.
+
+    Raises:
+        RowConflicts: both changed the same column of a row; the run's branch stays for a look.
+        FileConflicts: as RowConflicts, for a file.
+    """
+    run_id = _next_id(workspace.run_id)
+    if run_id in versions.runs():
+        versions.begin(run_id).discard()
+    fresh = versions.begin(run_id)
+    base = None if workspace.base is None else versions.snapshot(workspace.base.id)
+    try:
+        moved = take_changes(
+            base, workspace, fresh, changes=workspace.changes(), tables=tables, keep=workspace
+        )
+    except BaseException:
+        fresh.discard()
+        raise
+    workspace.discard()
+    return Replayed(fresh, moved)
+
+
+def take_changes(
+    base: Snapshot | None,
+    theirs: Changed,
+    into: Workspace,
+    *,
+    changes: Mapping[str, FileChange],
+    tables: TableStore | None = None,
+    keep: Workspace | Snapshot,
+) -> tuple[Stream, ...]:
+    """Three-way merge of ``theirs`` into the workspace ``into``; checks all before it writes.
+
+    Args:
+        base: the common ancestor; None: nothing.
+        changes: how ``theirs`` changed files against ``base``.
+        keep: where the bytes of carried files are fetched.
+    Returns:
+        The streams that moved on both sides, of which nothing was taken.
+    """
+    here, there = set(into.list()), set(theirs.list())
+    ours = _our_changes(base, into, here, changes)
+    same = {
+        p: (p in here) == (p in there) and (p not in here or into.read(p) == theirs.read(p))
+        for p in changes.keys() & ours
+    }
+    files = plan_files(changes, ours, same=same)
+    merges = _plan_tables(base, theirs, into, files.moved_streams, tables or _lance())
+    if conflicts := [c for merge in merges for c in merge.conflicts]:
+        raise RowConflicts(conflicts)
+    for merge in merges:
+        merge.apply()
+    for path, how in files.carry.items():
+        if how == "written":
+            into.write(path, theirs.read(path))
+        elif how == "put":
+            into.put_file(path, keep.fetch(path))
+        elif path in here:
+            into.remove(path)
+    return files.moved_streams
+
+
+def _plan_tables(
+    base: Snapshot | None,
+    theirs: Changed,
+    into: Workspace,
+    moved: tuple[Stream, ...],
+    tables: TableStore,
+) -> list[TableMerge]:
+    merges = []
+    held = [] if base is None else list(base.tables())
+    for name in theirs.tables():
+        old = tables.open(base.table(name)) if base is not None and name in held else None
+        new = tables.open(theirs.table(name))
+        target = into.table(name)
+        is_new = not tables.exists(target)
+        mine = tables.create(target, new.schema) if is_new else tables.open(target)
+        views = (slim(old), slim(mine), slim(new))
+        if name == ANNOTATIONS and moved:
+            views = (views[0], views[1], _held_back(views[0], views[2], old, new, moved))
+        merge = plan_table_slim(name, old, mine, new, views=views)
+        if is_new or merge.plan.changes or set(new.schema.names) - set(mine.schema.names):
+            merges.append(merge)
+    return merges
+
+
+def _held_back(
+    base_view: pa.Table,
+    view: pa.Table,
+    base: Table | None,
+    theirs: Table,
+    streams: tuple[Stream, ...],
+) -> pa.Table:
+    """Their slim view with the rows of ``streams`` as the base has them: no change of theirs."""
+    where = " OR ".join(f"(source = {_sql(s)} AND stream = {_sql(t)})" for s, t in streams)
+    ids = [t.scan(["row_id"], where=where).read_all()["row_id"] for t in (base, theirs) if t]
+    out = pa.concat_arrays(
+        [c for column in ids for c in column.chunks] or [pa.array([], pa.string())]
+    )
+    kept = view.filter(pc.invert(pc.is_in(view["row_id"], value_set=out)))
+    back = base_view.filter(pc.is_in(base_view["row_id"], value_set=out))
+    return pa.concat_tables([kept, back], promote_options="default")
+
+
+def _our_changes(
+    base: Snapshot | None, into: Workspace, here: set[str], theirs: Mapping[str, FileChange]
+) -> set[str]:
+    """Paths that main changed since the base, as far as theirs can clash with them.
+
+    Bytes are compared of files that theirs changed, and of the state files of their streams: other
+    files of a stream are immutable parts.
+    """
+    if base is None:
+        return here
+    before = set(base.list())
+    streams = {stream_of(path) for path in theirs} - {None}
+    changed = before ^ here
+    for path in before & here:
+        is_state = stream_of(path) in streams and path.endswith((_STATE, _MANIFEST))
+        if (path in theirs or is_state) and base.read(path) != into.read(path):
+            changed.add(path)
+    return changed
+
+
+def _next_id(run_id: str) -> str:
+    match = re.fullmatch(r"(.+)\.r(\d+)", run_id)
+    return f"{match[1]}.r{int(match[2]) + 1}" if match else f"{run_id}.r1"
+
+
+def _sql(text: str) -> str:
+    if "\0" in text:
+        raise InputError(f"{text!r} holds a NUL character; rename the source or stream")
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _lance() -> TableStore:
+    from trainset.tables.lance_store import LanceTableStore
+
+    return LanceTableStore()

@@ -1,0 +1,203 @@
+"""The git objects of a home; the only module that speaks pygit2.
+
+Objects are never written loose: each commit's new objects go into one pack, which is made aside,
+fsynced and moved in. So a crash leaves whole packs or none, and a bucket gets two objects a commit.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pygit2
+
+from trainset.errors import InputError
+from trainset.model import Commit
+from trainset.versions.durable import sync_file
+
+_METADATA = "trainset-metadata: "
+
+# A home on a shared disk belongs to whoever made it; libgit2 runs no hooks and no config commands,
+# which is what git's owner check protects against.
+pygit2.option(pygit2.enums.Option.SET_OWNER_VALIDATION, 0)
+
+
+class Repository:
+    """A bare git repository at ``path``, made when it is not there (take the store's lock first).
+
+    Args:
+        path: the folder of the repository.
+        scratch: a folder on the same file system where new packs are made.
+    """
+
+    def __init__(self, path: Path, scratch: Path) -> None:
+        self.path, self.scratch = path, scratch
+        scratch.mkdir(parents=True, exist_ok=True)
+        if not (path / "HEAD").exists():
+            new = Path(tempfile.mkdtemp(dir=scratch, prefix="init-"))
+            pygit2.init_repository(new, bare=True, initial_head="main")
+            shutil.rmtree(new / "hooks", ignore_errors=True)
+            new.chmod(0o755)
+            os.replace(new, path)  # whole at once: half a repository would not open
+        self._git = pygit2.Repository(str(path))
+
+    @property
+    def packs(self) -> Path:
+        """The folder that holds the packs."""
+        return self.path / "objects" / "pack"
+
+    def has(self, commit: str) -> bool:
+        """Whether the commit's object is here."""
+        return commit in self._git
+
+    def commit(self, commit: str) -> Commit:
+        """The facts of one commit, without tags."""
+        found = self._git[commit]
+        text = found.message
+        message, _, raw = text.rpartition("\n" + _METADATA)
+        metadata = json.loads(raw) if raw and _METADATA in text else {}
+        return Commit(
+            id=str(found.id),
+            parents=tuple(str(p) for p in found.parent_ids),
+            message=(message if _METADATA in text else text).strip("\n"),
+            metadata=metadata,
+            created_at=datetime.fromtimestamp(found.commit_time, UTC),
+        )
+
+    def find(self, prefix: str) -> str | None:
+        """The commit whose id starts with ``prefix``; None when there is none.
+
+        Raises:
+            InputError: more than one object starts so.
+        """
+        try:
+            found = self._git[prefix]
+        except KeyError:
+            return None
+        except ValueError as err:
+            if "ambiguous" in str(err):
+                raise InputError(
+                    f"{prefix!r} begins more than one id; give more of its digits"
+                ) from err
+            return None
+        return str(found.id) if isinstance(found, pygit2.Commit) else None
+
+    def line(self, tip: str | None) -> Iterator[str]:
+        """First parents from ``tip`` back to the first commit."""
+        while tip is not None:
+            yield tip
+            parents = self._git[tip].parent_ids
+            tip = str(parents[0]) if parents else None
+
+    def merge_base(self, a: str, b: str) -> str | None:
+        """The best common ancestor of two commits."""
+        found = self._git.merge_base(a, b)
+        return str(found) if found else None
+
+    def tree_id(self, commit: str) -> str:
+        """Equal for two commits exactly when they hold the same."""
+        return str(self._git[commit].tree_id)
+
+    def read(self, commit: str, path: str) -> bytes | None:
+        """One blob of a commit's tree, or None."""
+        try:
+            found = self._git[commit].tree[path]
+        except KeyError:
+            return None
+        data: bytes | None = found.data if isinstance(found, pygit2.Blob) else None
+        return data
+
+    def entries(self, commit: str, under: str = "") -> dict[str, str]:
+        """Blob ids by path, relative to folder ``under`` of the commit's tree."""
+        tree = self._git[commit].tree
+        if under:
+            try:
+                tree = tree[under]
+            except KeyError:
+                return {}
+        return dict(_blobs(tree, ""))
+
+    def blob(self, blob: str) -> bytes:
+        """The bytes behind a blob id."""
+        data: bytes = self._git[blob].data
+        return data
+
+    def write_commit(
+        self,
+        *,
+        tree_of: str | None,
+        changes: Mapping[str, bytes | None],
+        parents: Sequence[str],
+        message: str,
+        metadata: Mapping[str, str],
+        at: datetime,
+    ) -> tuple[str, list[Path]]:
+        """Write a commit; no ref moves.
+
+        Args:
+            tree_of: commit whose tree the changes are made to; None: an empty tree.
+            changes: tree path to new bytes, or None to take the path out.
+        Returns:
+            The commit's id, and the files of the new pack (.pack first), which are on the disk.
+        """
+        with tempfile.TemporaryDirectory(dir=self.scratch, prefix="pack-") as folder:
+            aside = Path(folder)
+            pygit2.init_repository(folder, bare=True)
+            alternates = aside / "objects" / "info" / "alternates"
+            alternates.parent.mkdir(parents=True, exist_ok=True)
+            alternates.write_text(f"{(self.path / 'objects').resolve()}\n")
+            git = pygit2.Repository(folder)
+            index = pygit2.Index()
+            if tree_of is not None:
+                index.read_tree(git[tree_of].tree)
+            known = {entry.path for entry in index}
+            for path, data in changes.items():
+                if data is None:
+                    if path in known:
+                        index.remove(path)
+                else:
+                    blob = git.create_blob(data)
+                    index.add(pygit2.IndexEntry(path, blob, pygit2.enums.FileMode.BLOB))
+            tree = index.write_tree(git)
+            who = pygit2.Signature("trainset", "trainset", int(at.timestamp()), 0)  # in UTC
+            facts = json.dumps(dict(metadata), sort_keys=True, ensure_ascii=False)
+            text = f"{message.strip()}\n\n{_METADATA}{facts}\n"
+            commit = git.create_commit(None, who, who, text, tree, list(parents))
+            return str(commit), self._take_in(git, aside)
+
+    def _take_in(self, git: Any, aside: Path) -> list[Path]:
+        new = [
+            pygit2.Oid(hex=entry.parent.name + entry.name)
+            for entry in (aside / "objects").glob("[0-9a-f][0-9a-f]/*")
+        ]
+        if not new:
+            return []  # the very same commit was written before
+        builder = pygit2.PackBuilder(git)
+        for oid in new:
+            builder.add(oid)
+        made = aside / "made"
+        made.mkdir()
+        builder.write(str(made))
+        self.packs.mkdir(parents=True, exist_ok=True)
+        taken = []
+        for suffix in (".pack", ".idx"):  # git reads a pack once its index is there
+            (source,) = made.glob(f"*{suffix}")
+            sync_file(source)
+            taken.append(self.packs / source.name)
+            os.replace(source, taken[-1])
+        sync_file(self.packs)
+        return taken
+
+
+def _blobs(tree: Any, prefix: str) -> Iterator[tuple[str, str]]:
+    for entry in tree:
+        if isinstance(entry, pygit2.Tree):
+            yield from _blobs(entry, f"{prefix}{entry.name}/")
+        else:
+            yield prefix + entry.name, str(entry.id)
