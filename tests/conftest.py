@@ -1,8 +1,11 @@
-"""What all rooms' tests share: the test services, and one S3 endpoint a session."""
+"""What all rooms' tests share: a clean environment, the test services, one demo a session."""
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +13,55 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # makes `services` importable
 
+from services import demo as demo_service
+from services import real
 from services import s3_endpoint as s3_service
+
+DEMO_TIMEOUT_S = 1200  # of a test that runs the demo, or is the first to ask for it
+_SCRATCH = Path(tempfile.mkdtemp(prefix="trainset-tests-"))
+
+
+def pytest_configure() -> None:
+    """Before anything imports Prefect: no test sees the developer's settings, keys or servers."""
+    for name in list(os.environ):
+        if name.startswith(("PREFECT_", "B2_", "LAKEFS_", "AWS_", "TRAINSET_S3_")):
+            del os.environ[name]
+    for name in ("SOURCE", "OUT", "VERSIONS", "MODEL", "DRY_RUN"):  # of a `make test OUT=…`
+        os.environ.pop(name, None)
+    os.environ |= {
+        "PREFECT_HOME": str(_SCRATCH / "prefect"),
+        "TRAINSET_PREFECT_HOME": str(_SCRATCH / "managed-prefect"),
+        "TRAINSET_STATE": str(_SCRATCH / "state"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "HF_HUB_OFFLINE": "1",
+    }
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(_SCRATCH, ignore_errors=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        names = getattr(item, "fixturenames", ())
+        if "demo" in names:
+            item.add_marker(pytest.mark.demo)
+            item.add_marker(pytest.mark.timeout(DEMO_TIMEOUT_S))
+        if "prefect_server" in names:
+            item.add_marker(pytest.mark.prefect)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter,
+) -> Iterator[None]:
+    """The last lines name the real parts that this machine lacks, and how to get them."""
+    yield
+    if real.missing:
+        terminalreporter.section("real parts that were not tested here", sep="-", yellow=True)
+        for part, command in sorted(real.missing.items()):
+            terminalreporter.line(f"{part}: {command}")
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +79,30 @@ def s3_bucket(s3_endpoint: s3_service.S3Endpoint) -> Iterator[s3_service.S3Bucke
     s3_endpoint.proxy.reset()
     yield bucket
     s3_endpoint.proxy.reset()
+
+
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[str]:
+    """The API URL of a throw-away Prefect server; flows called in this process use it."""
+    from prefect.settings import (
+        PREFECT_API_URL,
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+        temporary_settings,
+    )
+    from prefect.testing.utilities import prefect_test_harness
+
+    no_heartbeats = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}  # they cost 1 s a flow run
+    with prefect_test_harness(server_startup_timeout=120), temporary_settings(no_heartbeats):
+        yield str(PREFECT_API_URL.value())
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> demo_service.Demo:
+    """`make demo` on the generated sample, run once a session. Read it, do not change it."""
+    return demo_service.run(tmp_path_factory.mktemp("demo") / "home")
+
+
+@pytest.fixture(scope="session")
+def demo_home(demo: demo_service.Demo) -> Path:
+    """The home that the demo made."""
+    return demo.home

@@ -84,7 +84,6 @@ def test_forms_explain_every_field() -> None:
             assert field.description, f"{block.__name__}.{name}"
 
 
-@pytest.mark.prefect
 @pytest.mark.usefixtures("prefect_server")
 def test_blocks_of_a_file_are_saved_loaded_and_updated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -116,7 +115,6 @@ def test_blocks_of_a_file_are_saved_loaded_and_updated(
     assert resolve_credentials("b2-bucket/scenes") == resolved
 
 
-@pytest.mark.prefect
 @pytest.mark.usefixtures("prefect_server")
 def test_a_block_is_a_flow_parameter() -> None:
     _credentials().save("as-parameter", overwrite=True)
@@ -128,7 +126,6 @@ def test_a_block_is_a_flow_parameter() -> None:
     assert who(B2Credentials.load("as-parameter")) == "0041"
 
 
-@pytest.mark.prefect
 @pytest.mark.usefixtures("prefect_server")
 def test_without_a_file_the_environment_is_saved_and_what_lacks_is_named(
     monkeypatch: pytest.MonkeyPatch,

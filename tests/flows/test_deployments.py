@@ -59,7 +59,6 @@ def test_compose_and_image_name_files_that_exist() -> None:
     assert (FOLDER / ".env.example").is_file()
 
 
-@pytest.mark.prefect
 def test_prefect_takes_the_deployments_and_the_automation(prefect_server: str) -> None:
     def prefect(*words: str) -> str:
         done = subprocess.run(
