@@ -24,13 +24,24 @@ def test_importing_trainset_imports_no_prefect_no_torch_and_no_vendor_sdk() -> N
     assert done.stdout.split() == []
 
 
-@pytest.mark.parametrize("command", [["-m", "flows", "--help"], ["-m", "trainset.cli", "--help"]])
-def test_help_is_there_without_models_and_prefect(command: list[str]) -> None:
-    program = "import runpy, sys\n"
-    program += f"sys.argv = {['x', *command[2:]]}\n"
-    program += f"try: runpy.run_module({command[1]!r}, run_name='__main__', alter_sys=True)\n"
-    program += "except SystemExit: pass\n"
-    program += f"print('LOADED', *[m for m in {SLOW} if m in sys.modules])"
+@pytest.mark.parametrize(
+    "start",
+    [
+        "import runpy; runpy.run_module('flows', run_name='__main__', alter_sys=True)",
+        "import trainset.cli; trainset.cli.main()",
+    ],
+    ids=["python -m flows", "trainset"],
+)
+def test_help_is_there_without_models_and_prefect(start: str) -> None:
+    program = f"""
+import sys
+sys.argv = ["x", "--help"]
+try:
+    {start}
+except SystemExit:
+    pass
+print("LOADED", *[m for m in {SLOW} if m in sys.modules])
+"""
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
     )
