@@ -91,6 +91,13 @@ def test_log_and_show_tell_commits_tables_and_fill(run: Run, home_url: str) -> N
     assert "ViT-T/test" in out
 
 
+def test_diff_counts_rows_between_two_refs(run: Run, home_url: str) -> None:
+    found = as_json(run("diff", home_url, "v1", "v2", "--format", "json"))
+    assert [(t["table"], t["added"]) for t in found["tables"]] == [("annotations", 1), ("media", 1)]
+    _, out, _ = run("diff", home_url, "v1")
+    assert out.startswith("v1 (")
+
+
 def test_lineage_tells_where_a_row_comes_from(run: Run, home_url: str) -> None:
     found = as_json(run("lineage", home_url, "cam/1.jpg", "--format", "json"))
     assert found["row_id"] == row_id("cam/1.jpg")

@@ -166,3 +166,17 @@ def test_media_bytes_are_read_by_uri(home_url: str) -> None:
     ds = trainset.open(home_url)
     [row] = ds.table("media").where("key = 'cam/2.jpg'").to_arrow().to_pylist()
     assert ds.read_media(row["uri"]) == b"bytes of 2"
+
+
+def test_diff_counts_rows_and_names_them(home_url: str) -> None:
+    ds = trainset.open(home_url, "v2")
+    found = ds.diff("v1")
+    assert {c.table: (c.added, c.removed, c.changed) for c in found.tables} == {
+        "annotations": (1, 0, 0),
+        "media": (1, 0, 0),
+    }
+    assert found.summary()["media"] == {"added": 1, "removed": 0, "changed": 0, "recomputed": 0}
+    assert "media: 1 added, 0 removed, 0 changed, 0 computed again" in repr(found)
+    assert found.rows("media").added.to_pylist() == [row_id("cam/4.jpg")]
+    assert found.changed("media") == []
+    assert "no row differs" in repr(ds.diff("v2"))

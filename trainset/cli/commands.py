@@ -78,7 +78,9 @@ def show(options: argparse.Namespace) -> Answer:
 
 def diff(options: argparse.Namespace) -> Answer:
     found = open_dataset(options.home, options.new or options.ref).diff(options.old)
-    return Answer(found, [change.model_dump() for change in found.tables])
+    rows = [change.model_dump() for change in found.tables]
+    data = {"old": found.old.commit.id, "new": found.new.commit.id, "tables": rows}
+    return Answer(data, rows, repr(found).splitlines()[:1])
 
 
 def export(options: argparse.Namespace) -> Answer:
