@@ -8,7 +8,8 @@ from typing import Any
 
 from flows.server import managed_server
 from trainset.model import RunSummary
-from trainset.spec import load_spec
+from trainset.run.summary import read_text
+from trainset.spec import DatasetSpec, load_spec
 
 
 def run_flow(options: argparse.Namespace) -> int:
@@ -20,16 +21,19 @@ def run_flow(options: argparse.Namespace) -> int:
         print(estimate_run(spec).text())
         return 0
     with managed_server():
-        summary = _flow(options.command)(str(options.spec), **_parameters(options))
-    return tell(summary)
+        state = _flow(options.command)(str(options.spec), **_parameters(options), return_state=True)
+        return tell(state, spec)
 
 
-def tell(summary: RunSummary) -> int:
-    """Print the run's outcome; returns its exit status."""
-    from trainset.report.text import text_summary
-
-    print(text_summary(summary), file=sys.stdout)
-    return summary.exit_code
+def tell(state: Any, spec: DatasetSpec) -> int:
+    """Print how a flow ended; returns the exit status."""
+    outcome = state.result(raise_on_failure=False)
+    if not isinstance(outcome, RunSummary):
+        print(f"{spec.name}: failed: {outcome}", file=sys.stderr)
+        print("The same command takes up the work where it stopped.", file=sys.stderr)
+        return 1
+    print(read_text(spec, outcome))
+    return outcome.exit_code
 
 
 def _parameters(options: argparse.Namespace) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """``dataset_run``: a flow's run branch, from its beginning to its summary, whatever happens.
 
-Inside the context the work goes to the run branch and main is untouched. Success publishes it (gate,
-commit, merge, tag); failure keeps the branch for a look, writes a summary that says so, and fails
-the flow; a crash is found by the next run, which starts from the ledger and the compute cache.
+Inside the context the work goes to the run branch and main is untouched. Success publishes it
+(gate, commit, merge, tag); failure keeps the branch for a look, writes a summary that says so, and
+fails the flow; a crash is found by the next run, which starts from ledger and compute cache.
 """
 
 from __future__ import annotations
@@ -46,6 +46,6 @@ def dataset_run(
         yield context
     except BaseException as err:
         write_failed_summary(context, err)
-        end_run(context, keep=True)
         raise
-    end_run(context)
+    finally:
+        end_run(context)

@@ -43,8 +43,7 @@ def run_demo(options: argparse.Namespace) -> int:
     with managed_server():
         from flows.pipeline import pipeline
 
-        summary = pipeline(str(spec))
-    return tell(summary, guess.spec)
+        return tell(pipeline(str(spec), return_state=True), guess.spec)
 
 
 def say(*lines: str) -> None:

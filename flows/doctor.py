@@ -7,7 +7,6 @@ import os
 import shutil
 import socket
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -127,16 +126,10 @@ def _space(name: str, folder: Path) -> Check:
 
 
 def _reflink(folder: Path) -> Check:
-    from trainset.stores.atomic import clone
+    from trainset.stores.atomic import can_clone
 
     try:
-        with (
-            tempfile.TemporaryFile(dir=folder) as source,
-            tempfile.TemporaryFile(dir=folder) as target,
-        ):
-            source.write(b"x" * 4096)
-            source.flush()
-            shares = clone(source, target)
+        shares = can_clone(folder)
     except OSError as err:
         return Check(
             "write to the home", "fail", f"{folder}: {err.strerror}", "allow it, or choose OUT=…"

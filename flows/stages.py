@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from prefect import unmapped
+from prefect import State, unmapped
+from prefect.states import Failed
 
 from tasks import compute as compute_tasks
 from tasks import export as export_tasks
@@ -63,6 +64,9 @@ def export(run: RunContext, published: Published, name: str | None = None) -> li
 
 def report(
     run: RunContext, published: Published, exports: list[Exported] | None = None
-) -> RunSummary:
-    """Write the run's summary and report."""
-    return publish_tasks.write_report(run, published, exports or [])
+) -> RunSummary | State[RunSummary]:
+    """Write the run's summary and report; what the gate refused ends the flow as failed."""
+    summary: RunSummary = publish_tasks.write_report(run, published, exports or [])
+    if summary.status == "refused":
+        return Failed(message="; ".join(published.reasons), data=summary)
+    return summary

@@ -1,7 +1,7 @@
 """The Prefect policy that all tasks share: what is retried, and that Prefect caches nothing.
 
-The store is the record: a repeated task finds what it did before. Prefect's own cache would judge by
-the task's source and inputs, which know nothing of what changed in a bucket.
+The store is the record: a repeated task finds what it did before. Prefect's own cache would judge
+by the task's source and inputs, which know nothing of what changed in a bucket.
 """
 
 from __future__ import annotations

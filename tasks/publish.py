@@ -8,8 +8,8 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
 from tasks.policy import ONCE, RETRIED
-from trainset.report.markdown import gate_markdown, run_markdown
 from trainset.model import RunSummary
+from trainset.report.markdown import gate_markdown, run_markdown
 from trainset.run import publish as step
 from trainset.run import summary as summary_step
 from trainset.run.context import RunContext

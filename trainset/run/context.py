@@ -85,19 +85,13 @@ def begin_run(context: RunContext) -> Run:
     return run
 
 
-def end_run(context: RunContext, *, keep: bool = False) -> None:
-    """Let go of the run's lock, and of its branch if that is not merged.
-
-    Args:
-        keep: leave the branch of a failed or refused run for a look; it expires after a week.
-    """
+def end_run(context: RunContext) -> None:
+    """Let go of the run's lock; a branch that is still there (failed, refused) stays a week."""
     run = Run(context)
     shutil.rmtree(run.scratch, ignore_errors=True)
-    if context.run_id in run.home.versions.runs() and not keep:
-        run.workspace.discard()
     if (lock := _held.pop(context.run_id, None)) is not None:
         path = Path(str(lock.name))
-        if keep:
+        if context.run_id in run.home.versions.runs():
             path.rename(path.with_suffix(KEPT))
         else:
             path.unlink(missing_ok=True)
@@ -126,7 +120,8 @@ def _discard_crashed(run: Run, locks: Path) -> None:
             handle = _lock(path)
         except BlockingIOError:
             continue  # that run is alive
-        if path.stem in run.home.versions.runs():
-            run.home.versions.begin(path.stem).discard()
+        for branch in run.home.versions.runs():
+            if branch == path.stem or branch.startswith(f"{path.stem}.r"):  # .r: replayed
+                run.home.versions.begin(branch).discard()
         path.unlink(missing_ok=True)
         handle.close()

@@ -1,8 +1,8 @@
 """The list of everything that did not make it, and which of it earlier runs told already.
 
-Rows are the record: unreadable media, failed cells and unmatched labels are read from the tables at
-every run, so that an item leaves the list when its cause is gone. Only what has no row (a source file
-that could not be read) is carried in the commit, in ``_meta/left_out.json``.
+Rows are the record: unreadable media, failed cells and unmatched labels are read from the tables
+at every run, so that an item leaves the list when its cause is gone. Only what has no row (a source
+file that could not be read) is carried in the commit, in ``_meta/left_out.json``.
 """
 
 from __future__ import annotations
@@ -36,16 +36,10 @@ def current_left_out(
     items = list(rowless)
     base = run.workspace.base
     known = known_left_out(run, None if base is None else base.id)
-    items += [
-        item
-        for item in known
-        if item.stage not in ran
-        and (item.stage, item.kind) not in IN_ROWS
-        and item.stage != "compute"
-    ]
+    items += [item for item in known if item.stage not in ran and not _in_rows(item)]
     if (media := run.table("media")) is not None:
         items += _unreadable(media)
-        items += _failed_cells(media, [name for name in run.spec.columns])
+        items += _failed_cells(media, list(run.spec.columns))
     if (annotations := run.table("annotations")) is not None:
         items += unmatched(annotations.scan(where="media_id IS NULL").read_all())
     unique = {item.identity: item for item in items}
@@ -61,6 +55,11 @@ def known_left_out(run: Run, base: str | None) -> list[LeftOut]:
     except NotFound:
         return []
     return [LeftOut.model_validate(item) for item in json.loads(raw)]
+
+
+def _in_rows(item: LeftOut) -> bool:
+    """Whether the tables tell it by themselves."""
+    return item.stage == "compute" or (item.stage, item.kind) in IN_ROWS
 
 
 def encode(items: Iterable[LeftOut]) -> bytes:

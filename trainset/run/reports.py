@@ -92,6 +92,7 @@ class StageReport(Frozen):
         default=(), description="items that no table row stands for: failed and waiting files"
     )
     ran: frozenset[Stage] = frozenset()
+    provenance: str | None = Field(default=None, description="head of the hash chain of events")
     alignment: dict[str, Any] = Field(default_factory=dict, description="for the report page")
 
     def __add__(self, other: StageReport) -> StageReport:
@@ -102,6 +103,7 @@ class StageReport(Frozen):
             media_changed=self.media_changed + other.media_changed,
             left_out=self.left_out + other.left_out,
             ran=self.ran | other.ran,
+            provenance=other.provenance or self.provenance,
             alignment=other.alignment or self.alignment,
         )
 

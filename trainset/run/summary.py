@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from trainset.dataset import open as open_dataset
+from trainset.home import open_home
 from trainset.model import LeftOut, RunSummary
 from trainset.report import text_summary, write_report
 from trainset.run.context import Run, RunContext, now
 from trainset.run.examples import example_searches
 from trainset.run.left_out import known_left_out
 from trainset.run.reports import Exported, Published
+from trainset.spec import DatasetSpec
 
 REPORT = "report.html"
 
@@ -58,10 +60,9 @@ def write_failed_summary(context: RunContext, error: BaseException) -> RunSummar
     return summary
 
 
-def read_text(context: RunContext, summary: RunSummary) -> str:
+def read_text(spec: DatasetSpec, summary: RunSummary) -> str:
     """What the terminal says at the end of a run."""
-    home = Run(context).home
-    return home.store.get(_place(summary, "summary.txt")).decode()
+    return open_home(spec.home).store.get(_place(summary, "summary.txt")).decode()
 
 
 def _write_pages(

@@ -17,7 +17,7 @@ from trainset.tables.schema import MEDIA
 from trainset.transfer.base import Outcome, SourceFile, transfer_left_out, transfer_totals
 from trainset.transfer.listing import list_source
 from trainset.transfer.plan import BaseRow, Planner
-from trainset.transfer.provenance import write_events
+from trainset.transfer.provenance import SUMS, sha256_sums, write_events
 from trainset.transfer.send import send_batch
 
 UNLISTED = "unreadable-folder"
@@ -96,11 +96,26 @@ def write_rows(
             present_again=work.returned,
         )
         changed = counts.inserted + counts.updated
-    if changed and outcomes:
-        write_events(outcomes, run.workspace, run_id=context.run_id)
     return StageReport(
-        transfer=totals, media_changed=changed, left_out=left_out, ran=frozenset({"transfer"})
+        transfer=totals,
+        media_changed=changed,
+        left_out=left_out,
+        ran=frozenset({"transfer"}),
+        # A run that changes no row leaves no commit, hence no provenance either.
+        provenance=_write_provenance(run, outcomes) if changed and outcomes else None,
     )
+
+
+def _write_provenance(run: Run, outcomes: Sequence[Outcome]) -> str:
+    """Put the run's events into its commit; returns the head of their hash chain."""
+    run_id = run.context.run_id
+    events = write_events(outcomes, run_id=run_id, at=run.context.started_at)
+    local = run.scratch / events.name
+    local.write_bytes(events.data)
+    folder = f"provenance/{run_id}"
+    run.workspace.put_file(f"{folder}/{events.name}", local)
+    run.workspace.write(f"{folder}/{SUMS}", sha256_sums([events]))
+    return events.head
 
 
 def _base(media: Table | None) -> dict[str, BaseRow]:

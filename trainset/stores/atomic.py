@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,6 +63,17 @@ def clone(source: BinaryIO, target: BinaryIO) -> bool:
     except OSError:
         return False  # another file system, or one without reflinks: the caller copies
     return True
+
+
+def can_clone(folder: Path) -> bool:
+    """Whether files in ``folder`` can share blocks. Raises OSError where it cannot be written."""
+    with (
+        tempfile.TemporaryFile(dir=folder) as source,
+        tempfile.TemporaryFile(dir=folder) as target,
+    ):
+        source.write(b"x" * 4096)
+        source.flush()
+        return clone(source, target)
 
 
 def sweep(folder: Path) -> None:

@@ -1,0 +1,220 @@
+"""The end of a run: gate, commit, merge into main, tag. Main moves here and nowhere else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from trainset import __version__
+from trainset.errors import NotFound
+from trainset.identity import hash128
+from trainset.model import Commit, LeftOut
+from trainset.run import left_out
+from trainset.run.context import Run, RunContext
+from trainset.run.metadata import align_work, sync_work
+from trainset.run.reports import GateRow, Published, StageReport
+from trainset.tables.base import Table
+from trainset.tables.lance_store import LanceTableStore
+from trainset.versions.base import MainMoved, VersionStore
+from trainset.versions.diff import diff_tables
+from trainset.versions.gate import GateInput, Verdict, judge, lost_columns
+from trainset.versions.replay import replay
+from trainset.versions.roothash import root_hash
+
+SPEC = "_meta/spec.yaml"
+
+
+def publish(context: RunContext, report: StageReport) -> Published:
+    """Judge the run branch; if the gate is content, make main what it holds, and tag that.
+
+    When main moved meanwhile, the run's row changes are replayed on the newest main and judged
+    again, as often as it takes. Repeating a publish that was cut off is safe.
+
+    Raises:
+        RowConflicts: main and the run changed the same values; nothing is merged.
+    """
+    run = Run(context)
+    head = run.home.versions.head()
+    if head is not None and head.metadata.get("run_id") == context.run_id:
+        return _published(run, head, head.parents, report, replayed=0)
+    replayed = 0
+    while True:
+        base = run.workspace.base
+        verdict = _judge(run, report)
+        items = left_out.current_left_out(run, rowless=report.left_out, ran=report.ran)
+        if not verdict.passed:
+            return Published(
+                status="refused",
+                base=None if base is None else base.id,
+                report=report,
+                left_out=tuple(items),
+                gate=_rows(verdict),
+                reasons=verdict.reasons,
+            )
+        _write(run, left_out.PATH, left_out.encode(items))
+        _write(run, SPEC, context.spec.to_yaml().encode())
+        commit = run.workspace.commit(_message(report), _metadata(run, context.run_id, report))
+        if commit is None:
+            return _unchanged(run, base, report, items, verdict)
+        try:
+            merged = run.workspace.merge()
+        except MainMoved:
+            replayed += 1
+            run = _replayed(run)
+            continue
+        parents = (base.id,) if base is not None else ()
+        return _published(run, merged, parents, report, verdict, items, replayed=replayed)
+
+
+def look_up(context: RunContext, ref: str) -> Published:
+    """The commit that ``ref`` names, for a run that writes nothing."""
+    run = Run(context)
+    run.workspace.discard()
+    commit = run.home.versions.resolve(ref)
+    tag = commit.tags[-1] if commit.tags else None
+    return Published(status="unchanged", base=commit.id, commit=commit.id, tag=tag)
+
+
+def _published(
+    run: Run,
+    commit: Commit,
+    parents: tuple[str, ...],
+    report: StageReport,
+    verdict: Verdict | None = None,
+    items: list[LeftOut] | None = None,
+    *,
+    replayed: int,
+) -> Published:
+    return Published(
+        status="completed",
+        base=parents[0] if parents else None,
+        commit=commit.id,
+        tag=_tag(run.home.versions, run.spec.tag, commit, run.context),
+        report=report,
+        left_out=tuple(items or left_out.known_left_out(run, commit.id)),
+        gate=_rows(verdict),
+        replayed=replayed,
+    )
+
+
+def _unchanged(
+    run: Run,
+    base: Commit | None,
+    report: StageReport,
+    items: list[LeftOut],
+    verdict: Verdict,
+) -> Published:
+    """Nothing differs from main: no commit, and no tag unless a crash kept main's tip from it."""
+    run.workspace.discard()
+    tag = None
+    if base is not None:
+        tag = base.tags[-1] if base.tags else None
+        if tag is None and "run_id" in base.metadata:
+            tag = _tag(run.home.versions, run.spec.tag, base, run.context)
+    return Published(
+        status="unchanged",
+        base=None if base is None else base.id,
+        commit=None if base is None else base.id,
+        tag=tag,
+        report=report,
+        left_out=tuple(items),
+        gate=_rows(verdict),
+    )
+
+
+def _replayed(run: Run) -> Run:
+    """The run's changes on a fresh branch from main; labels are matched again with all its media.
+
+    Streams that moved on main too are synced again from main's state: cursors are never merged.
+    """
+    fresh = replay(run.home.versions, run.workspace)
+    context = run.context.model_copy(update={"run_id": fresh.workspace.run_id})
+    synced = [sync_work(context, source) for source in sorted({s for s, _ in fresh.moved_streams})]
+    align_work(context, synced)
+    return Run(context)
+
+
+def _judge(run: Run, report: StageReport) -> Verdict:
+    base = _base_tables(run)
+    now = {name: table for name in ("media", "annotations") if (table := run.table(name))}
+    media, labels = now.get("media"), now.get("annotations")
+    before = base.get("annotations")
+    changes = diff_tables(before, labels) if before is not None and labels is not None else None
+    return judge(
+        GateInput(
+            media_rows=0 if media is None else media.count(),
+            unreadable=0 if media is None else media.count("unreadable IS NOT NULL"),
+            label_rows=0 if labels is None else labels.count(),
+            orphan_records=0 if labels is None else labels.count("match = 'orphan'"),
+            labels_before=0 if before is None else before.count(),
+            labels_changed=0 if changes is None else len(changes.changed) + len(changes.removed),
+            lost_columns=lost_columns(_columns(base), _columns(now)),
+            transfer=report.transfer or GateInput(media_rows=0).transfer,
+            spec=run.spec.gate,
+        )
+    )
+
+
+def _base_tables(run: Run) -> dict[str, Table]:
+    base = run.workspace.base
+    if base is None:
+        return {}
+    snapshot = run.home.versions.snapshot(base.id)
+    return {name: LanceTableStore().open(snapshot.table(name)) for name in snapshot.tables()}
+
+
+def _columns(tables: Mapping[str, Table]) -> dict[str, tuple[str, ...]]:
+    return {name: tuple(table.schema.names) for name, table in tables.items()}
+
+
+def _write(run: Run, path: str, data: bytes) -> None:
+    """Write a small file of the commit, if it differs."""
+    try:
+        if run.workspace.read(path) == data:
+            return
+    except NotFound:
+        pass
+    run.workspace.write(path, data)
+
+
+def _message(report: StageReport) -> str:
+    parts = []
+    if report.transfer is not None:
+        parts.append(f"{report.media_changed} media rows changed")
+    if report.metadata is not None:
+        parts.append(f"{report.metadata.matched} of {report.metadata.rows} labels matched")
+    if report.cells is not None:
+        parts.append(f"{report.cells.computed + report.cells.cached} cells filled")
+    return "; ".join(parts) or "no stage ran"
+
+
+def _metadata(run: Run, run_id: str, report: StageReport) -> dict[str, str]:
+    tables = {name: table for name in run.workspace.tables() if (table := run.table(name))}
+    facts = {
+        "run_id": run_id,
+        "trainset": __version__,
+        "spec": hash128(run.spec.model_dump(mode="json")),
+        "root": root_hash(tables),
+        "provenance": report.provenance or "",
+    }
+    facts |= {f"rows.{name}": str(table.count()) for name, table in tables.items()}
+    return {key: value for key, value in facts.items() if value}
+
+
+def _rows(verdict: Verdict | None) -> tuple[GateRow, ...]:
+    checks = () if verdict is None else verdict.checks
+    return tuple(GateRow(**check.model_dump()) for check in checks)
+
+
+def _tag(versions: VersionStore, pattern: str, commit: Commit, context: RunContext) -> str:
+    """Tag the commit: ``{n}`` is one more than the highest number so far, ``{date}`` the day."""
+    if commit.tags:
+        return commit.tags[-1]
+    before, found, after = pattern.partition("{n}")
+    number = 1
+    if found:
+        like = re.compile(re.escape(before) + r"(\d+)" + re.escape(after))
+        taken = [int(m[1]) for tag in versions.tags() if (m := like.fullmatch(tag))]
+        number = max(taken, default=0) + 1
+    name = pattern.replace("{n}", str(number)).replace("{date}", f"{context.started_at:%Y-%m-%d}")
+    return versions.tag(name, commit.id)
