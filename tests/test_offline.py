@@ -13,7 +13,7 @@ from services import real
 
 import trainset
 from trainset.dataset import Dataset
-from trainset.versions.roothash import root_hash
+from trainset.tables.root_hash import root_hash
 from trainset.versions.rowstate import computed_columns
 
 ALONE = ["unshare", "-rn", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
@@ -23,8 +23,7 @@ ALONE = ["unshare", "-rn", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
 def offline(demo: demo_service.Demo, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """The demo made again in a network namespace that holds the loopback device only.
 
-    After ``demo``: what that one downloaded, if anything, would be here already, so the Hugging Face
-    cache and others are emptied by pointing them elsewhere.
+    Caches of downloads are empty ones, so that nothing which ``demo`` may have fetched helps.
     """
     folder = tmp_path_factory.mktemp("offline")
     if subprocess.run([*ALONE, "true"], capture_output=True).returncode:
@@ -32,7 +31,7 @@ def offline(demo: demo_service.Demo, tmp_path_factory: pytest.TempPathFactory) -
             "a network namespace (unshare -rn)",
             "apt-get install util-linux iproute2; sysctl kernel.unprivileged_userns_clone=1",
         )
-    caches = {name: str(folder / name) for name in ("HF_HOME", "TORCH_HOME", "XDG_CACHE_HOME")}
+    caches = {name: str(folder / name) for name in ("HF_HOME", "TORCH_HOME")}
     made = demo_service.run(
         folder / "home",
         before=ALONE,
