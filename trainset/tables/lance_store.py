@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import lance
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from trainset.errors import InputError, NotFound
 from trainset.tables import lance_fill, lance_search
 from trainset.tables.base import TableLocation, UpsertCounts
+from trainset.tables.compare import compare_rows
 from trainset.tables.lance_errors import lance_errors
 
 FRAGMENT_ROWS = 25_000  # rows of one fragment as it is written; one compute task each
@@ -67,7 +67,9 @@ class LanceTable:
         if rows.num_rows == 0:
             return UpsertCounts()
         rows = _cast(rows, self.schema)
-        found, same = self._compare(rows, key)
+        compared = [key, "row_fp"] if "row_fp" in rows.column_names else [key]
+        with self._errors():
+            found, same = compare_rows(rows, self.scan(compared), key)
         changed = rows.filter(pa.array(found & ~same))
         new = rows.filter(pa.array(~found))
         with self._errors():
@@ -195,32 +197,6 @@ class LanceTable:
             pc.not_equal(listed["type"].cast(pa.string()), "transaction file"),
         )
         return sorted(set(listed.filter(ours)["path"].to_pylist()))
-
-    def _compare(self, rows: pa.Table, key: str) -> tuple[Any, Any]:
-        """Per row of ``rows``: is its key stored, and is it stored with the same ``row_fp``."""
-        keys = rows[key].combine_chunks()
-        if pc.count_distinct(keys, mode="all").as_py() != rows.num_rows:
-            counts = pc.value_counts(keys).to_pylist()
-            twice = next(entry["values"] for entry in counts if entry["counts"] > 1)
-            raise InputError(
-                f"{self.location.uri}: {key} {twice!r} comes twice; upsert each row once"
-            )
-        found = np.zeros(rows.num_rows, dtype=bool)
-        same = np.zeros(rows.num_rows, dtype=bool)
-        prints = "row_fp" in rows.column_names
-        wanted = rows["row_fp"].combine_chunks() if prints else None
-        with self._errors():
-            for batch in self.scan([key, "row_fp"] if prints else [key]):
-                at = pc.index_in(batch.column(0), value_set=keys)
-                hit = at.is_valid()
-                places = at.filter(hit)
-                found[places.to_numpy(zero_copy_only=False)] = True
-                if wanted is not None:
-                    equal = pc.equal(batch.column(1).filter(hit), wanted.take(places))
-                    same[places.to_numpy(zero_copy_only=False)] = equal.fill_null(False).to_numpy(
-                        zero_copy_only=False
-                    )
-        return found, same
 
     def _begin_write(self) -> None:
         if self.location.version is not None:
