@@ -11,12 +11,12 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+')
 
 @dataclass
 class Outline:
-    """Field names of the top object, and of the first object in the top list or in each top field.
+    """Field names of the top object, and of the objects in the top list or in each list below it.
 
     Attributes:
         top: ``object``, ``array`` or ``other``.
         keys: names in the top object, in order.
-        inner: names in the first object of each top list, by its name; ``""`` for a top array.
+        inner: names in the objects of each such list, by its name; ``""`` for a top array.
         closed: the top value ends within the text.
         broken: the text cannot be the beginning of JSON.
     """
@@ -73,7 +73,7 @@ def outline(text: str) -> Outline:
 def _note(found: Outline, open_with: list[str], path: list[str], name: str) -> None:
     if open_with == ["{"]:
         found.keys.append(name)
-    elif open_with in (["[", "{"], ["{", "{"], ["{", "[", "{"]):
+    elif open_with in (["[", "{"], ["{", "[", "{"]):
         names = found.inner.setdefault(path[1], [])
         if name not in names:
             names.append(name)

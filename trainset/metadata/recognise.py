@@ -142,7 +142,7 @@ def _xml(text: str) -> str | None:
 
 
 def _csv(text: str, lines: list[str]) -> str | None:
-    """A header of two or more names, and rows of which most have as many cells."""
+    """A header of two or more names, and rows of which half have as many cells."""
     if len(lines) < 2:
         return None
     delimiter = find_delimiter(lines[0])
@@ -164,7 +164,7 @@ def _csv(text: str, lines: list[str]) -> str | None:
     except csv.Error:
         return None
     rows = [n for n in rows if n]
-    return "csv" if rows and rows.count(len(header)) * 2 > len(rows) else None
+    return "csv" if rows and rows.count(len(header)) * 2 >= len(rows) else None
 
 
 def _is_number(text: str) -> bool:
