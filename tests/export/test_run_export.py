@@ -6,13 +6,16 @@ import hashlib
 import json
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from services.small_home import FILES, LABELS, PICTURES, SmallHome, picture
 
+from trainset.compute.base import Function, ItemError
 from trainset.errors import InputError, SpecError
 from trainset.export import plan_export, run_export, verify_export
 from trainset.export.manifest import Manifest
 from trainset.export.verify import read_samples
+from trainset.identity import row_id
 from trainset.spec import ExportSpec, SplitSpec
 
 SPLIT = SplitSpec(train=0.6, val=0.2, test=0.2, seed=3)
@@ -153,6 +156,23 @@ def test_columns_and_label_texts_become_fields(small_home: SmallHome) -> None:
     tar = (folder / "train-00000.tar").read_bytes()
     found = {name: tar[a : a + n] for name, (a, n) in line["files"].items() if name != "jpg"}
     assert found == {"txt": b"a car", "cls": b"45", "key.txt": b"cameras/05.png"}
+
+
+def test_computed_columns_are_exported_and_their_functions_named(small_home: SmallHome) -> None:
+    embed = Function(operator="open_clip", version="1", params={}, output="halffloat[4]")
+    cells = {key: [0.5] * 4 for key in PICTURES} | {
+        "cameras/02.png": ItemError(kind="model", message="out of memory")
+    }
+    small_home.compute("run-2", "clip", embed, pa.list_(pa.float16(), 4), cells)
+    fields = {"media": "media", "npy": "clip"}
+    spec = ExportSpec(format="webdataset", fields=fields, where="key not like '%copy%'")
+    run_export(small_home.open(), "out", spec)
+    assert manifest(small_home).functions == {"clip": [embed.fn_id]}
+    lines = (export_folder(small_home) / "train-00000.index.jsonl").read_text().splitlines()
+    found = {line["key"]: set(line["files"]) for line in map(json.loads, lines)}
+    assert len(found) == 12, "a failed cell drops no sample"
+    assert found.pop(row_id("cameras/02.png")) == {"png"}
+    assert all(files == {"png", "npy"} for files in found.values())
 
 
 def test_a_changed_bit_in_a_medium_is_found_and_the_sample_left_out(

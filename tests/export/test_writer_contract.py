@@ -233,6 +233,7 @@ def test_mixed_media_come_as_bytes_and_name(tmp_path: Path) -> None:
         ({"txt": "ocr.nothing"}, "does not lead to a value"),
         ({"cls": "annotations.class"}, "reads .cls as an integer"),
         ({"npy": "key"}, "takes numbers"),
+        ({"jpg": "key"}, "takes image bytes"),
         ({"Txt": "key", "txt": "key"}, "differ in case only"),
         ({}, "is empty"),
     ],

@@ -57,7 +57,7 @@ def parts(summary: RunSummary, facts: DatasetFacts, spec: DatasetSpec) -> dict[s
         "made": datetime(2026, 11, 22, 14, 30, tzinfo=UTC),
         "commit": summary.commit,
         "thumbs": {"cameras/a.jpg": DOT},
-        "align_report": {},
+        "align_report": {"duplicates": 3, "examples": {"duplicates": ["a.jpg: box 'car'"]}},
         "gate": (),
         "notes": ["Text search is off."],
         "searches": [search, Search(kind="words", query="stop", note="no picture holds it")],
@@ -97,6 +97,7 @@ def test_the_page_says_version_counts_reasons_and_next_steps(parts: dict[str, An
         "person",
         "ViT-B-32/laion2b",
         "score 0.910",
+        "3 labels that say again what another label says a.jpg: box 'car' … and 2 more",
         "no picture holds it",
         "740 samples, WebDataset tar shards",
         "train 80%, val 10%, test 10%",
@@ -106,10 +107,11 @@ def test_the_page_says_version_counts_reasons_and_next_steps(parts: dict[str, An
 
 
 def test_a_run_without_a_commit_still_has_a_page(parts: dict[str, Any]) -> None:
-    failed = RunSummary(run_id="r", status="failed")
+    failed = RunSummary(run_id="r", status="failed", error="OSError: disk full")
     page = render(**{**parts, "summary": failed, "facts": None, "commit": None, "made": None})
     text = " ".join(Reader(page).text)
     assert "The run failed; main stays where it was." in text
+    assert "OSError: disk full" in text
     assert "Nothing new was left out." in text
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+from trainset.metadata.align_report import AlignReport
 from trainset.model import LeftOut, RunSummary, TransferTotals
 from trainset.report import Hit, Search, text_summary
 from trainset.report.markdown import (
@@ -47,8 +48,9 @@ def test_the_terminal_text_names_everything_a_user_asks_for(
         assert words in text
 
 
-def test_a_failed_run_offers_no_commands_that_cannot_work(spec: DatasetSpec) -> None:
-    text = text_summary(RunSummary(run_id="r", status="failed"), spec=spec)
+def test_a_failed_run_says_why_and_offers_no_commands_that_cannot_work(spec: DatasetSpec) -> None:
+    text = text_summary(RunSummary(run_id="r", status="failed", error="disk full"), spec=spec)
+    assert "disk full" in text
     assert "The run failed" in text
     assert "trainset query" not in text
 
@@ -86,11 +88,25 @@ def test_transfer_markdown_takes_a_stage_report() -> None:
     assert "| `a.jpg` | changed | wait |" in text
 
 
-def test_align_markdown_counts_first_and_lists_after() -> None:
-    text = align_markdown({"rows": 1200, "methods": {"path": 3, "near": 1}, "ambiguous": ["a.jpg"]})
-    assert "| rows | 1,200 |" in text
-    assert "**Methods**" in text
-    assert "| path | 3 |" in text
+def test_align_markdown_counts_first_and_lists_what_is_odd() -> None:
+    report = AlignReport(
+        records=1200,
+        matched={"path": 1190, "near": 4},
+        ambiguous=6,
+        boxes_outside=12,
+        new_classes=("tram",),
+        candidates={"a.jpg": ("north/a.jpg", "south/a.jpg")},
+        examples={"boxes_outside": ("boxes/instances#1: a<b>.jpg",)},
+    ).model_dump()
+    for text in (align_markdown(report), align_markdown(SimpleNamespace(alignment=report))):
+        assert "| label records | 1,200 |" in text
+        assert "| matched by path | 1,190 |" in text
+        assert "| fit several files: not guessed | 6 |" in text
+        assert "**12 boxes that leave their image by more than a pixel**" in text
+        assert "- boxes/instances#1: a&lt;b&gt;.jpg" in text
+        assert "… and 11 more" in text
+        assert "- tram" in text
+        assert "- a.jpg fits north/a.jpg, south/a.jpg" in text
     assert align_markdown({}) == "There are no labels."
 
 

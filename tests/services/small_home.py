@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import pyarrow as pa
 from PIL import Image
 
+from trainset.compute.base import Function, ItemError
 from trainset.dataset import Dataset
 from trainset.dataset import open as open_dataset
 from trainset.home import Home, open_home
@@ -18,9 +21,10 @@ from trainset.identity import row_id
 from trainset.media.probe import probe_media
 from trainset.model import Credentials
 from trainset.tables.lance_store import LanceTableStore
-from trainset.tables.schema import ANNOTATIONS, MEDIA, finish_rows
+from trainset.tables.schema import ANNOTATIONS, MEDIA, computed_fields, finish_rows
 from trainset.versions.base import Workspace
 
+Cells = Mapping[str, Any]  # value, or ItemError, by media key
 WHEN = datetime(2026, 11, 22, tzinfo=UTC)
 
 
@@ -38,6 +42,30 @@ class SmallHome:
         _upsert(workspace, "media", media)
         _upsert(workspace, "annotations", [_label_row(i, x) for i, x in enumerate(labels)])
         commit = workspace.commit("files", {})
+        assert commit is not None
+        workspace.merge()
+        return commit.id
+
+    def compute(
+        self, run_id: str, column: str, function: Function, output: pa.DataType, cells: Cells
+    ) -> str:
+        """Fill a computed column in one commit; a value that is an ItemError is a failed cell."""
+        workspace = self.home.versions.begin(run_id)
+        table = LanceTableStore().open(workspace.table("media"))
+        table.add_columns(computed_fields(column, output))
+        fields = [pa.field("row_id", pa.string()), *computed_fields(column, output)]
+        by_id = {row_id(key): value for key, value in cells.items()}
+        tokens = []
+        for fragment in table.fragments():
+            ids = table.read_fragment(fragment, ["row_id"])["row_id"].to_pylist()
+            rows = [_cell(column, function, id_, by_id[id_]) for id_ in ids if id_ in by_id]
+            if rows:
+                filled = pa.Table.from_pylist(rows, schema=pa.schema(fields))
+                tokens.append(table.stage_fill(fragment, filled))
+        table.commit_fills(tokens)
+        entry = {**function.model_dump(), "column": column}
+        workspace.write(f"_meta/functions/{function.fn_id}.json", json.dumps(entry).encode())
+        commit = workspace.commit("cells", {})
         assert commit is not None
         workspace.merge()
         return commit.id
@@ -60,6 +88,17 @@ class SmallHome:
             "source_state": "present",
             "ingested_at": WHEN,
         }
+
+
+def _cell(column: str, function: Function, id_: str, value: Any) -> dict[str, Any]:
+    failed = isinstance(value, ItemError)
+    return {
+        "row_id": id_,
+        column: None if failed else value,
+        f"{column}__src": 1,
+        f"{column}__fn": function.fn_id,
+        f"{column}__err": value.encode() if failed else None,
+    }
 
 
 def _label_row(number: int, label: dict[str, Any]) -> dict[str, Any]:

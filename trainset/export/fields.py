@@ -51,7 +51,7 @@ _EXTENSIONS = {
     "audio/ogg": "ogg",
     "application/pdf": "pdf",
 }
-_MODALITY_OF_NAME = {
+MODALITY_OF_NAME = {
     **dict.fromkeys(("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "image"), "image"),
     **dict.fromkeys(("mp4", "mov", "webm", "avi", "mkv", "video"), "video"),
     **dict.fromkeys(("mp3", "wav", "flac", "ogg", "m4a", "audio"), "audio"),
@@ -125,7 +125,7 @@ def extension_of(mime: str | None, key: str) -> str:
 
 def misfit(name: str, modality: str | None) -> str | None:
     """Why a medium of this modality cannot stand in media field ``name``; None when it can."""
-    wanted = _MODALITY_OF_NAME.get(name.rsplit(".", 1)[-1].lower())
+    wanted = MODALITY_OF_NAME.get(name.rsplit(".", 1)[-1].lower())
     if wanted is None or wanted == modality:
         return None
     return (

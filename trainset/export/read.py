@@ -9,13 +9,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from trainset.errors import ChecksumMismatch, InputError, NotFound
+from trainset.export.select import Item
 from trainset.home import Home
 from trainset.model import LeftOut
 
 THREADS = 8  # hides a bucket's latency; one core hashes what they bring
 WINDOW_BYTES = 256 * 2**20
-
-Item = tuple[Mapping[str, Any], dict[str, Any]]
 
 
 def read_ahead(home: Home, items: Iterable[Item]) -> Iterator[tuple[Item, bytes | LeftOut]]:
@@ -29,12 +28,12 @@ def read_ahead(home: Home, items: Iterable[Item]) -> Iterator[tuple[Item, bytes 
     with ThreadPoolExecutor(THREADS, thread_name_prefix="export-read") as pool:
         try:
             for item in items:
-                size = item[0]["size"] or 0
+                size = item.row["size"] or 0
                 while waiting and (len(waiting) > 2 * THREADS or held + size > WINDOW_BYTES):
                     first, result = waiting.popleft()
-                    held -= first[0]["size"] or 0
+                    held -= first.row["size"] or 0
                     yield first, result.result()
-                waiting.append((item, pool.submit(read_checked, home, item[0])))
+                waiting.append((item, pool.submit(read_checked, home, item.row)))
                 held += size
             while waiting:
                 first, result = waiting.popleft()

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from trainset.errors import InputError
 from trainset.export.base import ExportFile, ExportOutcome, ExportPlan, ExportWriter, Sample
@@ -28,7 +28,7 @@ from trainset.export.manifest import (
 )
 from trainset.export.place import find_export, publish
 from trainset.export.read import read_ahead
-from trainset.export.select import Selection, select_samples
+from trainset.export.select import Item, Selection, select_samples
 from trainset.export.webdataset import WebDatasetWriter
 from trainset.home import Home
 from trainset.identity import canonical_json
@@ -102,27 +102,25 @@ class _Reading:
         self._progress = progress
 
     def __iter__(self) -> Iterator[Sample]:
-        for done, ((row, values), data) in enumerate(
-            read_ahead(self._home, self._selection), start=1
-        ):
+        for done, (item, data) in enumerate(read_ahead(self._home, self._selection), start=1):
             if isinstance(data, LeftOut):
                 self.left_out.append(data)
             else:
-                yield self._sample(row, values, data)
+                yield self._sample(item, data)
             if self._progress is not None:
                 self._progress(done)
 
-    def _sample(self, row: Any, values: dict[str, Any], data: bytes) -> Sample:
+    def _sample(self, item: Item, data: bytes) -> Sample:
+        row = item.row
         record = SampleRecord(
             key=row["key"],
             row_id=row["row_id"],
             split=row["split"],
             sha256=row["sha256"],
-            fields=hash_fields(values),
+            fields=hash_fields(item.fields),
         )
         self.records.append(record)
-        found = {label["class"] for label in self._selection.labels.of(row["row_id"])} - {None}
-        self.classes.setdefault(record.split, Counter()).update(found)
+        self.classes.setdefault(record.split, Counter()).update(item.classes)
         return Sample(
             key=record.key,
             row_id=record.row_id,
@@ -130,7 +128,7 @@ class _Reading:
             sha256=record.sha256,
             mime=row["mime"] or "",
             media=lambda: data,
-            fields=values,
+            fields=item.fields,
         )
 
 

@@ -49,6 +49,15 @@ class Labels:
 
 
 @dataclass(frozen=True)
+class Item:
+    """One sample before its bytes are read."""
+
+    row: Mapping[str, Any]  # of the media table, with ``split``
+    fields: dict[str, Any]
+    classes: frozenset[str]  # of its labels
+
+
+@dataclass(frozen=True)
 class Selection:
     """The samples of one export before their bytes are read.
 
@@ -86,13 +95,16 @@ class Selection:
             n.removesuffix("__fn"): sorted(set(self.rows[n].to_pylist()) - {None}) for n in names
         }
 
-    def __iter__(self) -> Iterator[tuple[Mapping[str, Any], dict[str, Any]]]:
-        """(row, fields) of every sample, in order."""
+    def __iter__(self) -> Iterator[Item]:
+        """Every sample, in order."""
         for batch in self.rows.to_batches(max_chunksize=_BATCH):
             for row in batch.to_pylist():
                 labels = self.labels.of(row["row_id"])
-                values = {f.name: f.value(row, labels) for f in self.fields if f.kind != "media"}
-                yield row, values
+                yield Item(
+                    row=row,
+                    fields={f.name: f.value(row, labels) for f in self.fields if f.kind != "media"},
+                    classes=frozenset(label["class"] for label in labels) - {None},
+                )
 
 
 def select_samples(dataset: Dataset, spec: ExportSpec) -> Selection:

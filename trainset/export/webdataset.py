@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from trainset.errors import SpecError
 from trainset.export.base import ExportFile, Sample
-from trainset.export.fields import Field, extension_of
+from trainset.export.fields import MODALITY_OF_NAME, Field, extension_of
 from trainset.export.hashed_file import HashedFile
 from trainset.identity import canonical_json
 
@@ -125,6 +125,11 @@ def _check_promise(field: Field) -> None:
         raise SpecError(
             f"exports.fields.{field.name}: webdataset reads .{extension} as an integer, and the "
             f"column is {field.type}; name the field txt or json"
+        )
+    if extension in MODALITY_OF_NAME and not pa.types.is_binary(field.type):
+        raise SpecError(
+            f"exports.fields.{field.name}: .{extension} takes {MODALITY_OF_NAME[extension]} bytes, "
+            f"and the column is {field.type}; take media, or name the field txt"
         )
     if extension == "npy":
         _numpy_dtype(field.type)

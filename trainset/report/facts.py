@@ -27,7 +27,9 @@ _LABELS = ("media_id", "match", "kind", "class")
 def gather_facts(dataset: Dataset) -> DatasetFacts:
     """Look at the media and annotations tables of the dataset's commit."""
     view = dataset.table("media")
-    media = view.select(_MEDIA).to_arrow().sort_by("key")
+    columns = view.columns
+    thumb = thumbnail_column(columns)
+    media = view.select([*_MEDIA, *([thumb] if thumb else [])]).to_arrow().sort_by("key")
     labels = _labels(dataset)
     classes = _classes_of(labels)
     return DatasetFacts(
@@ -39,11 +41,14 @@ def gather_facts(dataset: Dataset) -> DatasetFacts:
         classes=tuple(_frequencies(labels["class"])),
         kinds=tuple(_frequencies(labels["kind"])),
         matches=tuple(_frequencies(labels["match"])),
-        columns=tuple(
-            _column_state(c, media.num_rows) for c in view.columns if c.filled is not None
-        ),
-        cards=tuple(_card(row, classes.get(row["row_id"], ())) for row in _sampled(media)),
+        columns=tuple(_column_state(c, media.num_rows) for c in columns if c.filled is not None),
+        cards=tuple(_card(row, classes.get(row["row_id"], ()), thumb) for row in _sampled(media)),
     )
+
+
+def thumbnail_column(columns: Iterable[ColumnInfo]) -> str | None:
+    """The computed column that holds uris of thumbnails, if there is one."""
+    return next((c.name for c in columns if c.operator == "thumbnail"), None)
 
 
 def _labels(dataset: Dataset) -> pa.Table:
@@ -98,7 +103,7 @@ def _spread(indices: Sequence[int], count: int) -> list[int]:
     return [indices[i * len(indices) // count] for i in range(count)]
 
 
-def _card(row: Mapping[str, Any], classes: Sequence[str]) -> Card:
+def _card(row: Mapping[str, Any], classes: Sequence[str], thumb: str | None) -> Card:
     return Card(
         key=row["key"],
         uri=row["uri"],
@@ -108,6 +113,7 @@ def _card(row: Mapping[str, Any], classes: Sequence[str]) -> Card:
         size=row["size"] or 0,
         detail=_detail(row),
         labels=tuple(classes),
+        thumb=row[thumb] if thumb else None,
     )
 
 

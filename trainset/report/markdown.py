@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from trainset.model import LeftOut, RunSummary, TransferTotals
+from trainset.report.alignment import alignment_counts, label_findings
 from trainset.report.wording import STATUS, by_kind, kind_title, many, reason_and_step, short, size
 
 SHOWN = 20  # items of each kind in an artifact; summary.json has all
@@ -22,7 +23,7 @@ class HasTransfer(Protocol):
 
 
 class HasAlignment(Protocol):
-    """A report of the alignment step: counts, and what did not match, by word."""
+    """A report of the alignment step (the fields of ``metadata.AlignReport``)."""
 
     alignment: dict[str, Any]
 
@@ -89,19 +90,17 @@ def transfer_markdown(report: HasTransfer | TransferTotals) -> str:
 
 
 def align_markdown(report: HasAlignment | Mapping[str, Any]) -> str:
-    """How labels met media, by word; lists are cut."""
+    """How labels met media, and what is odd about them."""
     facts = report if isinstance(report, Mapping) else report.alignment
-    plain = [(name, value) for name, value in facts.items() if not _is_listing(value)]
-    lines = _table(("labels", "count"), [(_words(n), _cell(v)) for n, v in plain])
-    if not plain:
-        lines = ["There are no labels."]
-    for name, value in facts.items():
-        if _is_listing(value) and value:
-            pairs = value.items() if isinstance(value, Mapping) else ((v, "") for v in value)
-            shown = [(_cell(k), _cell(v)) for k, v in list(pairs)[:SHOWN]]
-            lines += ["", f"**{_words(name).capitalize()}**", "", *_table(("", ""), shown)]
-            if len(value) > SHOWN:
-                lines += ["", f"… and {len(value) - SHOWN:,} more"]
+    counts = alignment_counts(facts)
+    if not counts:
+        return "There are no labels."
+    lines = _table(("labels", "count"), [(words, f"{count:,}") for words, count in counts])
+    for finding in label_findings(facts):
+        lines += ["", f"**{finding.count:,} {finding.title}**", ""]
+        lines += [f"- {_escape(example)}" for example in finding.examples]
+        if finding.count > len(finding.examples):
+            lines += ["", f"… and {finding.count - len(finding.examples):,} more"]
     return "\n".join(lines)
 
 
@@ -142,15 +141,3 @@ def _escape(text: str) -> str:
     """Keys and errors come from outside: no cell breaks, no HTML."""
     plain = " ".join(str(text).split())
     return plain.replace("|", "\\|").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _is_listing(value: Any) -> bool:
-    return isinstance(value, Mapping | list | tuple)
-
-
-def _cell(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")

@@ -63,6 +63,7 @@ class Card(Frozen):
     size: int
     detail: str  # 640 × 480, 0:12, 3 pages
     labels: tuple[str, ...] = ()
+    thumb: str | None = None  # uri of a thumbnail that is made already
 
 
 class DatasetFacts(Frozen):

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from trainset.model import LeftOut, RunSummary
 from trainset.report import wording
-from trainset.report.facts import gather_facts
+from trainset.report.alignment import label_findings
+from trainset.report.facts import gather_facts, thumbnail_column
 from trainset.report.howto import in_terminal, open_dataset, open_export
 from trainset.report.model import Card, DatasetFacts, Search
 from trainset.report.thumbs import draw_thumbs
@@ -49,7 +50,7 @@ def write_report(
     Args:
         dataset: open at the run's commit (or, when the run made none, at main); None when there is
             no commit at all: then the page tells of the run only.
-        align_report: what alignment said beyond the tables, by word; shown as it is.
+        align_report: the fields of ``metadata.AlignReport``: odd labels are shown from it.
         gate: what the gate looked at.
         notes: sentences for the reader, e.g. why there is no text search.
         timings: seconds by stage.
@@ -115,7 +116,7 @@ def render(
         commit=commit,
         status_text=wording.STATUS[summary.status],
         thumbs=thumbs,
-        align_report=align_report,
+        findings=label_findings(align_report),
         gate=gate,
         notes=notes,
         searches=searches,
@@ -150,9 +151,20 @@ def _answers(dataset: Dataset, keys: set[str]) -> list[Card]:
     if not keys:
         return []
     quoted = ", ".join("'" + key.replace("'", "''") + "'" for key in sorted(keys))
-    columns = ["key", "uri", "sha256", "mime", "modality", "size"]
-    rows = dataset.table("media").where(f"key IN ({quoted})").select(columns).to_arrow()
+    view = dataset.table("media")
+    thumb = thumbnail_column(view.columns)
+    columns = ["key", "uri", "sha256", "mime", "modality", "size"] + ([thumb] if thumb else [])
+    rows = view.where(f"key IN ({quoted})").select(columns).to_arrow().sort_by("key").to_pylist()
     return [
-        Card(**{**row, "mime": row["mime"] or "", "size": row["size"] or 0, "detail": ""})
-        for row in rows.to_pylist()
+        Card(
+            key=row["key"],
+            uri=row["uri"],
+            sha256=row["sha256"],
+            mime=row["mime"] or "",
+            modality=row["modality"] or "other",
+            size=row["size"] or 0,
+            detail="",
+            thumb=row[thumb] if thumb else None,
+        )
+        for row in rows
     ]

@@ -57,6 +57,8 @@ def text_summary(
 def _head(summary: RunSummary, spec: DatasetSpec | None, seconds: float | None) -> Iterator[str]:
     time = f" in {took(seconds)}" if seconds is not None else ""
     yield f"{spec.name if spec else 'Run'}: {summary.status}{time}. {STATUS[summary.status]}"
+    if summary.error:
+        yield f"  {summary.error}"
     if summary.commit:
         tag = f"   tag {summary.tag}" if summary.tag else ""
         yield f"  version      commit {summary.commit[:12]}{tag}"

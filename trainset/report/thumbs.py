@@ -35,10 +35,14 @@ def draw_thumbs(cards: Iterable[Card], read: Read) -> dict[str, str]:
 def _draw(card: Card, read: Read) -> str | None:
     from trainset.media.asset import Asset
 
-    if card.uri is None or card.size > MAX_MEDIA_BYTES:
+    if card.thumb is None and (card.uri is None or card.size > MAX_MEDIA_BYTES):
         return None
     try:
-        picture = Asset(card.key, read(card.uri), card.mime, card.modality).pil().copy()
+        if card.thumb is not None:
+            asset = Asset(card.key, read(card.thumb), "image/jpeg", "image")
+        else:
+            asset = Asset(card.key, read(str(card.uri)), card.mime, card.modality)
+        picture = asset.pil().copy()
     except TrainsetError:
         return None
     picture.thumbnail((EDGE, EDGE))
