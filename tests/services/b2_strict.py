@@ -133,6 +133,20 @@ def refusal(method: str, path: str, query: str, headers: dict[str, str]) -> tupl
     return None
 
 
+class Answer(NamedTuple):
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+def _error(status: int, code: str, message: str, retry_after: str | None = None) -> Answer:
+    text = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
+    headers = [("Content-Type", "application/xml")]
+    if retry_after is not None:
+        headers.append(("Retry-After", retry_after))
+    return Answer(status, headers, text.encode())
+
+
 _CODES = {400: "InvalidArgument", 411: "MissingContentLength", 501: "NotImplemented"}
 
 
@@ -148,31 +162,26 @@ def _handler(proxy: B2Strict) -> type[BaseHTTPRequestHandler]:
             headers = {n.lower(): v for n, v in self.headers.items()}
             refused = refusal(self.command, unquote(path), query, headers)
             fault = None if refused else proxy.faults.draw(self.command)
-            status = 0
-            try:
-                if refused:
-                    status = refused[0]
-                    self._answer_error(status, _CODES[status], refused[1])
-                elif fault == "slow_down":
-                    status = 503
-                    wait = proxy.faults.retry_after
-                    self._answer_error(503, "SlowDown", "Please reduce your request rate", wait)
-                elif fault == "reset":
-                    self._break_off()
-                else:
-                    status, answer_headers, answer = self._forward(body)
-                    if fault == "lost_reply":
-                        self._break_off()
-                    else:
-                        self._answer(status, answer_headers, answer)
-            finally:
-                proxy.requests.append(
-                    Request(self.command, unquote(path), query, len(body), status)
+            answer: Answer | None = None
+            if refused:
+                answer = _error(refused[0], _CODES[refused[0]], refused[1])
+            elif fault == "slow_down":
+                answer = _error(
+                    503, "SlowDown", "Please reduce your request rate", proxy.faults.retry_after
                 )
+            elif fault != "reset":
+                answer = self._forward(body)
+            status = answer.status if answer else 0
+            # Before the answer: who has it may count the requests.
+            proxy.requests.append(Request(self.command, unquote(path), query, len(body), status))
+            if answer is None or fault == "lost_reply":
+                self._break_off()
+            else:
+                self._answer(answer)
 
         do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_any
 
-        def _forward(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+        def _forward(self, body: bytes) -> Answer:
             # The Host header stays the proxy's: it is part of the signature.
             for fresh in (False, True):
                 if self.backend is None or fresh:
@@ -186,18 +195,17 @@ def _handler(proxy: B2Strict) -> type[BaseHTTPRequestHandler]:
                             self.backend.putheader(name, value)
                     self.backend.endheaders(body or None)
                     reply = self.backend.getresponse()
-                    answer = reply.read()
-                    return reply.status, reply.getheaders(), answer
+                    return Answer(reply.status, reply.getheaders(), reply.read())
                 except (http.client.HTTPException, OSError):
                     self.backend.close()  # the server had closed an idle connection
                     if fresh:
                         raise
             raise AssertionError("unreachable")
 
-        def _answer(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
-            self.send_response_only(status)
-            length = str(len(body))
-            for name, value in headers:
+        def _answer(self, answer: Answer) -> None:
+            self.send_response_only(answer.status)
+            length = str(len(answer.body))
+            for name, value in answer.headers:
                 if name.lower() == "content-length" and self.command == "HEAD":
                     length = value
                 elif name.lower() not in _HOP:
@@ -205,16 +213,7 @@ def _handler(proxy: B2Strict) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Length", length)
             self.end_headers()
             if self.command != "HEAD":
-                self.wfile.write(body)
-
-        def _answer_error(
-            self, status: int, code: str, message: str, retry_after: str | None = None
-        ) -> None:
-            text = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
-            headers = [("Content-Type", "application/xml")]
-            if retry_after is not None:
-                headers.append(("Retry-After", retry_after))
-            self._answer(status, headers, text.encode())
+                self.wfile.write(answer.body)
 
         def _break_off(self) -> None:
             # Linger 0: the peer sees a reset, not an orderly end.

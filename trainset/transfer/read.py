@@ -36,7 +36,7 @@ class Content:
 
 @contextmanager
 def read_pinned(
-    file: SourceFile, store: ObjectStore, spool: Path, *, memory_bytes: int = MEMORY_BYTES
+    file: SourceFile, store: ObjectStore, spool: Path, *, memory_bytes: int
 ) -> Iterator[Content]:
     """The content of the listed version of ``file``, for as long as the block runs.
 

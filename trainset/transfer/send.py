@@ -11,7 +11,7 @@ from trainset.home import Home
 from trainset.stores.base import ObjectStore
 from trainset.transfer.base import Outcome, SourceFile
 from trainset.transfer.ledger import Ledger
-from trainset.transfer.read import Probe
+from trainset.transfer.read import MEMORY_BYTES, Probe
 from trainset.transfer.send_file import FileSender, HomeRefused
 
 # Called with the number of files and of moved bytes since the last call; from one thread.
@@ -27,12 +27,13 @@ def send_batch(
     threads: int = 16,
     progress: Progress | None = None,
     probe: Probe | None = None,
+    memory_bytes: int = MEMORY_BYTES,
 ) -> list[Outcome]:
     """Bring files into the home, verified; safe to repeat, also after kill -9.
 
-    Each file up to 64 MiB is read once: hashed, looked into, sent from memory with its sha256,
-    which the store checks. Larger ones are hashed first and again on their way. Equal contents are
-    sent once. What the ledger knows and the home holds is neither read nor sent.
+    Each file up to ``memory_bytes`` is read once: hashed, looked into, and sent from memory with
+    its sha256, which the store checks. Larger ones are hashed first and again on their way. Equal
+    contents are sent once. What the ledger knows and the home holds is neither read nor sent.
 
     Args:
         sources: store of each source by name.
@@ -46,7 +47,7 @@ def send_batch(
         TransientError: the home failed for ``2 * threads`` files in a row.
         MissingExtra: a kind of media needs a package that is not installed.
     """
-    sender = FileSender(sources, home, ledger, probe or _media_probe())
+    sender = FileSender(sources, home, ledger, probe or _media_probe(), memory_bytes)
     stop = threading.Event()
 
     def work(file: SourceFile) -> Outcome | None:

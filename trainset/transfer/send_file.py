@@ -21,13 +21,7 @@ from trainset.stores.base import ObjectStore
 from trainset.transfer.base import Outcome, SourceFile, deferred, failed
 from trainset.transfer.claims import ByteBudget, Claims
 from trainset.transfer.ledger import Ledger
-from trainset.transfer.read import (
-    MEMORY_BYTES,
-    Content,
-    Probe,
-    check_unchanged,
-    read_pinned,
-)
+from trainset.transfer.read import Content, Probe, check_unchanged, read_pinned
 
 IN_FLIGHT_BYTES = 512 * 2**20  # of files held in memory, over all threads
 
@@ -44,9 +38,15 @@ class FileSender:
     """Sends files one by one; threads share it. See ``send.send_batch``."""
 
     def __init__(
-        self, sources: Mapping[str, ObjectStore], home: Home, ledger: Ledger, probe: Probe
+        self,
+        sources: Mapping[str, ObjectStore],
+        home: Home,
+        ledger: Ledger,
+        probe: Probe,
+        memory_bytes: int,
     ) -> None:
         self._sources, self._home, self._ledger, self._probe = sources, home, ledger, probe
+        self._memory_bytes = memory_bytes
         self._claims, self._memory = Claims(), ByteBudget(IN_FLIGHT_BYTES)
         self._spool = home.state / "spool"
         self._present: dict[str, str | None] = {}  # sha256 -> version id, seen in this batch
@@ -103,8 +103,12 @@ class FileSender:
 
     def _read_and_send(self, file: SourceFile) -> Outcome:
         store = self._sources[file.source]
-        held = file.size if file.size <= MEMORY_BYTES else 0
-        with self._memory.hold(held), read_pinned(file, store, self._spool) as content:
+        limit = self._memory_bytes
+        held = file.size if file.size <= limit else 0
+        with (
+            self._memory.hold(held),
+            read_pinned(file, store, self._spool, memory_bytes=limit) as content,
+        ):
             facts = content.probe(self._probe, file.path)
             with self._claims.hold(content.sha256):
                 there, version_id = self._find(content.sha256, file.size)

@@ -1,0 +1,136 @@
+"""The ledger: crash-safe, shared by threads and processes, never in the way."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from trainset.model import MediaFacts
+from trainset.transfer import Ledger, Outcome, SourceFile
+from trainset.transfer.base import failed
+
+FACTS = MediaFacts(mime="image/png", modality="image", width=3, height=2)
+
+
+def file(name: str, version: str = "1") -> SourceFile:
+    return SourceFile(
+        key=f"cam/{name}",
+        source="cam",
+        path=name,
+        uri=f"/src/{name}",
+        size=1,
+        version=version,
+        modified=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+
+
+def sent(name: str, version: str = "1") -> Outcome:
+    return Outcome(
+        file=file(name, version), status="sent", sha256="ab", uri="media/ab/ab", facts=FACTS
+    )
+
+
+def test_what_was_recorded_is_found_at_once_and_after_reopening(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        ledger.record(sent("a"))
+        for _ in range(2):
+            row = ledger.find(file("a"))
+            assert row is not None
+            assert (row.sha256, row.uri, row.facts, row.arrived) == (
+                "ab",
+                "media/ab/ab",
+                FACTS,
+                True,
+            )
+        assert ledger.find(file("a", version="2")) is None
+        assert ledger.find(file("b")) is None
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        row = ledger.find(file("a"))
+        assert row is not None
+        assert row.facts == FACTS
+
+
+def test_failures_are_counted_and_do_not_forget_what_arrived(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        for _ in range(3):
+            ledger.record(failed(file("a"), "access-denied", "no"))
+        (found,) = ledger.failures()
+        assert found[0] == "/src/a"
+        assert (found[1].attempts, found[1].kind, found[1].reason) == (3, "access-denied", "no")
+        ledger.record(sent("a"))
+        assert list(ledger.failures()) == []
+        ledger.record(failed(file("a"), "transient", "later"))
+        row = ledger.find(file("a"))
+        assert row is not None
+        assert (row.arrived, row.sha256, row.attempts) == (True, "ab", 5)
+
+
+def test_threads_may_share_a_ledger(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+
+        def work(n: int) -> None:
+            for i in range(200):
+                ledger.record(sent(f"{n}-{i}"))
+                assert ledger.find(file(f"{n}-{i}")) is not None or i % 10
+
+        threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        assert all(ledger.find(file(f"{n}-199")) for n in range(4))
+
+
+def test_a_killed_writer_leaves_a_whole_ledger(tmp_path: Path) -> None:
+    path = tmp_path / "l.sqlite"
+    program = (
+        "import sys\n"
+        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from pathlib import Path\n"
+        "from test_ledger import sent\n"
+        "from trainset.transfer import Ledger\n"
+        "ledger = Ledger(Path(sys.argv[1]))\n"
+        "for i in range(10**9):\n"
+        "    ledger.record(sent(str(i)))\n"
+        "    if i == 2100: print('go', flush=True)\n"
+    )
+    child = subprocess.Popen([sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    child.stdout.readline()
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    with Ledger(path) as ledger:
+        # The windows before the last are there: 500 rows each.
+        assert all(ledger.find(file(str(i))) for i in range(1500))
+        ledger.record(sent("after"))
+    assert sqlite3.connect(path).execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+@pytest.mark.parametrize("content", [b"this is no database at all" * 100, b"layout 99"])
+def test_a_broken_ledger_is_set_aside(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "l.sqlite"
+    if content == b"layout 99":
+        with sqlite3.connect(path) as db:
+            db.execute("PRAGMA user_version = 99")
+        db.close()
+    else:
+        path.write_bytes(content)
+    with Ledger(path) as ledger:
+        ledger.record(sent("a"))
+        assert ledger.find(file("a")) is not None
+    assert (tmp_path / "l.sqlite.broken").exists()
+
+
+def test_a_ledger_can_be_rebuilt_from_rows(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        ledger.rebuild(sent(str(i)) for i in range(1200))
+        assert ledger.find(file("1199")) is not None
