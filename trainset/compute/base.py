@@ -61,6 +61,7 @@ class Operator(Protocol):
     output: pa.DataType
     function: Function
     batch_size: int
+    seconds_per_item: float  # CPU seconds of a typical item, for estimates only
 
     def setup(self) -> None:
         """Load models; once per worker, before the first prepare. Raises InputError."""

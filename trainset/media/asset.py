@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -82,13 +82,10 @@ class Asset:
     def pages(self, limit: int | None = None) -> Sequence[Page]:
         """The first ``limit`` pages of a document or a TIFF (None: all). Raises MediaUnreadable."""
         if self.modality == "document":
-            from trainset.media.paper import page_text, probe_pdf
+            from trainset.media.paper import page_texts
 
-            count = self._named(lambda: probe_pdf(self.data))
-            return [
-                Page(n + 1, self._named(partial(page_text, self.data, n)), self._draw(n))
-                for n in range(count if limit is None else min(limit, count))
-            ]
+            texts = self._named(lambda: page_texts(self.data, limit))
+            return [Page(n + 1, text, self._draw(n)) for n, text in enumerate(texts)]
         count = self.picture_facts().pages or 1
         return [
             Page(n + 1, "", self._draw(n))

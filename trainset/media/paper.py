@@ -54,11 +54,12 @@ def probe_pdf(source: Source) -> int:
         return pages
 
 
-def page_text(source: Source, page: int) -> str:
-    """The text layer of one page (0-based), lines joined by newlines; empty for a scan."""
+def page_texts(source: Source, limit: int | None = None) -> list[str]:
+    """The text layers of the first ``limit`` pages, without empty lines; empty for a scan."""
     with _opened(source) as document:
-        text: str = document[page].get_textpage().get_text_bounded()
-    return "\n".join(line.strip() for line in text.replace("\r", "\n").split("\n") if line.strip())
+        count = len(document) if limit is None else min(limit, len(document))
+        texts = [document[page].get_textpage().get_text_bounded() for page in range(count)]
+    return ["\n".join(line for raw in text.splitlines() if (line := raw.strip())) for text in texts]
 
 
 def render_page(source: Source, page: int, dpi: int) -> Image.Image:

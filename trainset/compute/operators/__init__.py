@@ -1,0 +1,1 @@
+"""The operators, one a file; ``compute.registry`` names them and loads one when it is asked for."""
