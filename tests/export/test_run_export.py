@@ -158,6 +158,19 @@ def test_columns_and_label_texts_become_fields(small_home: SmallHome) -> None:
     assert found == {"txt": b"a car", "cls": b"45", "key.txt": b"cameras/05.png"}
 
 
+def test_the_dataset_hash_is_of_the_samples_and_not_of_their_packing(
+    small_home: SmallHome,
+) -> None:
+    dataset = small_home.open()
+    one = run_export(dataset, "one", SHARDS).result.sha256
+    assert run_export(dataset, "two", HUB).result.sha256 == one
+    labels = {"media": "media", "json": "annotations.class"}
+    other = ExportSpec(format="webdataset", fields=labels)
+    assert run_export(dataset, "three", other).result.sha256 != one
+    fewer = ExportSpec(format="webdataset", where="width > 45")
+    assert run_export(dataset, "four", fewer).result.sha256 != one
+
+
 def test_computed_columns_are_exported_and_their_functions_named(small_home: SmallHome) -> None:
     embed = Function(operator="open_clip", version="1", params={}, output="halffloat[4]")
     cells = {key: [0.5] * 4 for key in PICTURES} | {

@@ -78,6 +78,13 @@ class Field:
     column: str | None = None
     path: tuple[str, ...] = ()
 
+    @property
+    def source(self) -> str:
+        """Where the value comes from, as the spec says it."""
+        if self.kind == "column":
+            return ".".join((str(self.column), *self.path))
+        return self.kind if self.column is None else f"{self.kind}.{self.column}"
+
     def value(self, row: Mapping[str, Any], annotations: Sequence[Mapping[str, Any]]) -> Any:
         """This field of one row; None where the row has none. Not for the media bytes."""
         if self.kind == "annotations":

@@ -74,14 +74,17 @@ def describe_split(spec: ExportSpec) -> dict[str, Any]:
 
 
 def hash_fields(values: Mapping[str, Any]) -> str:
-    """Hash of one sample's field values, as 32 hex digits."""
+    """Hash of one sample's values by where they come from, as 32 hex digits.
+
+    What an export calls its fields does not matter.
+    """
     return hash128(dict(values))
 
 
 def hash_dataset(samples: Iterable[SampleRecord]) -> str:
     """sha256 over the sorted (key, content sha256, fields hash) of all samples: the dataset hash.
 
-    Formats, shard sizes and splits do not change it.
+    Formats, names of fields, shard sizes and splits do not change it.
     """
     digest = hashlib.sha256()
     for line in sorted((s.key, s.sha256, s.fields) for s in samples):

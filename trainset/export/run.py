@@ -98,6 +98,7 @@ class _Reading:
         self.left_out = list(selection.left_out)
         self.records: list[SampleRecord] = []
         self.classes: dict[str, Counter[str]] = {}
+        self._sources = [(f.name, f.source) for f in selection.fields if f.kind != "media"]
         self._home, self._selection = home, selection
         self._progress = progress
 
@@ -117,7 +118,7 @@ class _Reading:
             row_id=row["row_id"],
             split=row["split"],
             sha256=row["sha256"],
-            fields=hash_fields(item.fields),
+            fields=hash_fields({source: item.fields[name] for name, source in self._sources}),
         )
         self.records.append(record)
         self.classes.setdefault(record.split, Counter()).update(item.classes)
