@@ -8,11 +8,12 @@ from contextlib import contextmanager
 
 import pyarrow as pa
 
-from trainset.errors import ConflictError, InputError, NotFound, TransientError
+from trainset.errors import AccessDenied, ConflictError, InputError, NotFound, TransientError
 
 # Lance ends its texts with the source lines of its own code; a user has no use for them.
 _RUST_SOURCE = re.compile(r",? ?/[\w/.-]+\.rs:\d+(:\d+)?")
 _QUERY_FAULT = re.compile(r"invalid user input|schema error|parsing|execution error", re.IGNORECASE)
+_DENIED = re.compile(r"AccessDenied|SignatureDoesNotMatch|InvalidAccessKeyId|Forbidden")
 
 
 class FillOutdated(ConflictError):
@@ -36,6 +37,7 @@ def lance_errors(
     Raises:
         NotFound: no table, or no such version of it, at ``uri``.
         InputError: the filter or a column name does not fit the table.
+        AccessDenied: the store takes the key for wrong, or it may not read here.
         ConflictError: someone else wrote the same rows.
         TransientError: the store failed in a way that may pass.
     """
@@ -50,6 +52,11 @@ def lance_errors(
             raise NotFound(
                 f"there is no table at {uri}, or not that version of it; list the tables with "
                 "'trainset show', or name another ref"
+            ) from err
+        if _DENIED.search(text):
+            raise AccessDenied(
+                f"{uri}: the store refuses these credentials ({_short(text)}); check the key and "
+                "what it may read"
             ) from err
         if "commit conflict" in lower:
             raise ConflictError(
