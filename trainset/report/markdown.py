@@ -28,13 +28,6 @@ class HasAlignment(Protocol):
     alignment: dict[str, Any]
 
 
-class GateRow(Protocol):
-    check: str
-    value: str
-    limit: str
-    verdict: str
-
-
 class HasGate(Protocol):
     """Where a run's work went."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from trainset.model import LeftOut, RunSummary
 from trainset.report import wording
@@ -14,6 +14,7 @@ from trainset.report.howto import in_terminal, open_dataset, open_export
 from trainset.report.model import Card, DatasetFacts, Search
 from trainset.report.thumbs import draw_thumbs
 from trainset.spec import DatasetSpec, ExportSpec
+from trainset.versions.gate import Check
 
 if TYPE_CHECKING:
     from trainset.dataset import Dataset
@@ -24,22 +25,13 @@ CLASSES = 24  # bars shown
 ROWS = 200  # items of one kind written out; the rest is counted
 
 
-class GateRow(Protocol):
-    """One thing the gate looked at, in words."""
-
-    check: str
-    value: str
-    limit: str
-    verdict: str
-
-
 def write_report(
     summary: RunSummary,
     dataset: Dataset | None,
     *,
     spec: DatasetSpec,
     align_report: Mapping[str, Any] | None = None,
-    gate: Sequence[GateRow] | None = None,
+    gate: Sequence[Check] | None = None,
     notes: Sequence[str] = (),
     searches: Sequence[Search] = (),
     timings: Mapping[str, float] | None = None,
@@ -83,7 +75,7 @@ def render(
     commit: str | None,
     thumbs: Mapping[str, str],
     align_report: Mapping[str, Any],
-    gate: Sequence[GateRow],
+    gate: Sequence[Check],
     notes: Sequence[str],
     searches: Sequence[Search],
     timings: Mapping[str, float],

@@ -9,7 +9,6 @@ import pyarrow.compute as pc
 
 from trainset.metadata import open_reader
 from trainset.metadata.align import align_annotations
-from trainset.metadata.align_report import AlignReport
 from trainset.metadata.store import label_uris, load_records
 from trainset.metadata.sync import drop_unlisted, left_out_of_sync, sync_source
 from trainset.model import MetadataTotals
@@ -75,7 +74,7 @@ def align_work(context: RunContext, synced: Sequence[SyncResult] = ()) -> StageR
         metadata=totals,
         left_out=tuple(item for result in synced for item in result.left_out),
         ran=frozenset({"metadata"}) if synced or not names else frozenset(),
-        alignment=_plain(report),
+        alignment=report.model_dump(mode="json"),
     )
 
 
@@ -89,12 +88,3 @@ def _classes(table: Table | None) -> list[str] | None:
     if table is None:
         return None
     return [c for c in pc.unique(table.scan(["class"]).read_all()["class"]).to_pylist() if c]
-
-
-def _plain(report: AlignReport) -> dict[str, object]:
-    """The report for pages and artifacts: counts first, then the lists."""
-    facts = report.model_dump(mode="json", exclude={"candidates", "examples", "matched"})
-    counts = {f"matched by {method}": n for method, n in report.matched.items()}
-    examples = {f"examples of {name}": found for name, found in report.examples.items() if found}
-    ambiguous = {ref: ", ".join(keys) for ref, keys in list(report.candidates.items())[:20]}
-    return counts | facts | examples | ({"ambiguous names": ambiguous} if ambiguous else {})

@@ -12,14 +12,14 @@ from trainset.model import Commit, LeftOut
 from trainset.run import left_out
 from trainset.run.context import Run, RunContext
 from trainset.run.metadata import align_work, sync_work
-from trainset.run.reports import GateRow, Published, StageReport
+from trainset.run.reports import Published, StageReport
 from trainset.tables.base import Table
 from trainset.tables.lance_store import LanceTableStore
+from trainset.tables.root_hash import root_hash
 from trainset.versions.base import MainMoved, VersionStore
 from trainset.versions.diff import diff_tables
 from trainset.versions.gate import GateInput, Verdict, judge, lost_columns
 from trainset.versions.replay import replay
-from trainset.versions.roothash import root_hash
 
 SPEC = "_meta/spec.yaml"
 
@@ -48,7 +48,7 @@ def publish(context: RunContext, report: StageReport) -> Published:
                 base=None if base is None else base.id,
                 report=report,
                 left_out=tuple(items),
-                gate=_rows(verdict),
+                gate=() if verdict is None else verdict.checks,
                 reasons=verdict.reasons,
             )
         _write(run, left_out.PATH, left_out.encode(items))
@@ -92,7 +92,7 @@ def _published(
         tag=_tag(run.home.versions, run.spec.tag, commit, run.context),
         report=report,
         left_out=tuple(items or left_out.known_left_out(run, commit.id)),
-        gate=_rows(verdict),
+        gate=() if verdict is None else verdict.checks,
         replayed=replayed,
     )
 
@@ -118,7 +118,7 @@ def _unchanged(
         tag=tag,
         report=report,
         left_out=tuple(items),
-        gate=_rows(verdict),
+        gate=() if verdict is None else verdict.checks,
     )
 
 
@@ -199,11 +199,6 @@ def _metadata(run: Run, run_id: str, report: StageReport) -> dict[str, str]:
     }
     facts |= {f"rows.{name}": str(table.count()) for name, table in tables.items()}
     return {key: value for key, value in facts.items() if value}
-
-
-def _rows(verdict: Verdict | None) -> tuple[GateRow, ...]:
-    checks = () if verdict is None else verdict.checks
-    return tuple(GateRow(**check.model_dump()) for check in checks)
 
 
 def _tag(versions: VersionStore, pattern: str, commit: Commit, context: RunContext) -> str:

@@ -16,6 +16,7 @@ from trainset.model import (
     Stage,
     TransferTotals,
 )
+from trainset.versions.gate import Check
 
 
 class TransferBatch(Frozen):
@@ -108,15 +109,6 @@ class StageReport(Frozen):
         )
 
 
-class GateRow(Frozen):
-    """One thing the gate looked at."""
-
-    check: str
-    value: str
-    limit: str
-    verdict: str
-
-
 class Published(Frozen):
     """Where a run's work went: a commit on main, nowhere (unchanged), or not past the gate."""
 
@@ -126,7 +118,7 @@ class Published(Frozen):
     tag: str | None = None
     report: StageReport = StageReport()
     left_out: tuple[LeftOut, ...] = Field(default=(), description="all, known ones too")
-    gate: tuple[GateRow, ...] = ()
+    gate: tuple[Check, ...] = ()
     reasons: tuple[str, ...] = Field(default=(), description="why the gate refused")
     replayed: int = Field(default=0, description="how often main had moved")
 
