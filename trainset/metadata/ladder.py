@@ -11,7 +11,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from trainset.metadata.names import (
     SHA256,
@@ -80,9 +80,8 @@ class MediaIndex:
             label_uri: the file that holds the record.
             sha256: of the medium, when the record says it.
         """
-        folder = without_scheme(normal(posixpath.dirname(label_uri))) if label_uri else None
-        plain = normal(ref)
-        spellings = list(dict.fromkeys((plain, decoded(ref))))
+        folder = _folder(label_uri) if label_uri else None
+        spellings = list(dict.fromkeys((normal(ref), decoded(ref))))
         several: tuple[int, ...] = ()
         for method in methods:
             if several and method not in ("near", "sha256"):
@@ -203,6 +202,11 @@ class MediaIndex:
     @cached_property
     def _by_sha256(self) -> Positions:
         return _positions(digest.lower() if digest else None for digest in self._sha256s)
+
+
+@lru_cache(maxsize=1024)
+def _folder(label_uri: str) -> str:
+    return without_scheme(normal(posixpath.dirname(label_uri)))
 
 
 def _positions(names: Iterable[str | None]) -> Positions:

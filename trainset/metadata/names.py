@@ -22,11 +22,15 @@ EXTENSIONS: dict[str, Modality] = {
 }
 SHA256 = re.compile(r"(?:sha256:)?([0-9a-fA-F]{64})")
 _TOOL_PREFIX = re.compile(r"[0-9a-f]{8}-(?=.)")  # Label Studio puts it before an uploaded name
+_UNUSUAL = re.compile(r"[^\x21-\x7e]|[\\:]|//|\./|/\.$")  # what ``normal`` may have to change
+_ADDRESS = re.compile(r"[?#%]")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 def normal(path: str) -> str:
     """A path with ``/`` between segments, no ``.`` segments, ``..`` resolved, NFC; scheme kept."""
+    if not _UNUSUAL.search(path):
+        return path
     path = unicodedata.normalize("NFC", path.strip())
     path = path.replace("\\", "/")
     scheme = m[0] if (m := _SCHEME.match(path)) else ""
@@ -39,6 +43,8 @@ def normal(path: str) -> str:
 
 def decoded(path: str) -> str:
     """A normal path as a URL means it: no query, no fragment, percent signs resolved."""
+    if not _ADDRESS.search(path):
+        return normal(path)
     return normal(unquote(re.split(r"[?#]", path, maxsplit=1)[0]))
 
 
