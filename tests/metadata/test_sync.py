@@ -154,6 +154,15 @@ def test_a_vanished_file_takes_its_rows_along_and_is_reported(
     assert len(load_records(versions.snapshot(versions.log().__next__().parents[0]))) == 3
 
 
+def test_a_renamed_file_is_one_file(versions: VersionStore, labels: Path) -> None:
+    (labels / "deep" / "b.jsonl").unlink()
+    _run(versions, "r1", _source(labels))
+    (labels / "a.csv").rename(labels / "z.csv")
+    report, _ = _run(versions, "r2", _source(labels))
+    assert (report.read, report.vanished) == (("z.csv",), ("a.csv",))
+    assert _refs(versions) == ["a.jpg", "b.jpg"]
+
+
 @pytest.mark.parametrize("how", ["emptied", "removed"])
 def test_a_source_that_is_suddenly_empty_keeps_its_rows(
     versions: VersionStore, labels: Path, how: str
@@ -348,9 +357,7 @@ def test_after_any_history_the_rows_are_those_of_the_source(
     for n, streams in enumerate(history):
         source = _source(tmp_path)
         report = sync_source(FromMemory(streams), source, workspace, sync_id=f"s{n}", now=NOW)
-        if streams or not expected:  # a source that is empty at once keeps its rows
-            keeps = bool(expected) and not (expected.keys() & streams.keys())
-            expected = {**expected, **streams} if keeps else dict(streams)
+        expected = dict(streams) or expected  # a source that is empty at once keeps its rows
         records = load_records(workspace)
         found = sorted(
             zip(records["stream"].to_pylist(), records["media_ref"].to_pylist(), strict=True)

@@ -112,8 +112,8 @@ def sync_source(
     """Bring a source's streams in the workspace up to date; write nothing where nothing changed.
 
     A stream that cannot be read keeps the rows of the last good sync and is reported. A stream
-    whose file is gone is dropped and reported; when all are gone at once, they are kept, because
-    that is what an unmounted disk looks like.
+    whose file is gone is dropped and reported; when there is no label file left at all, streams are
+    kept, because that is what an unmounted disk looks like.
 
     Args:
         sync_id: names the files that are written; the run id does.
@@ -141,7 +141,7 @@ def sync_source(
     gone = [n for n in held if n not in {s.name for s in streams} | covered]
     for name in covered.intersection(held):  # the file is there but no longer makes sense
         tally.keep(workspace, name)
-    if gone and len(gone) == len(held):
+    if gone and not any(stream.unread is None for stream in streams):
         tally.fail(source.name, source.from_, _all_gone(source, gone))
         for name in gone:
             tally.keep(workspace, name)
@@ -281,6 +281,6 @@ def _drop(workspace: Workspace, source: str, stream: str) -> None:
 
 def _all_gone(source: MetadataSource, gone: list[str]) -> InputError:
     return InputError(
-        f"{source.from_} holds none of its {len(gone)} label files any more; their rows are kept: "
+        f"{source.from_} holds no label files any more (it had {len(gone)}); their rows are kept: "
         f"bring the files back, or take {source.name!r} out of the spec"
     )

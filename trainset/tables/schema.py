@@ -46,7 +46,7 @@ ANNOTATIONS = pa.schema(
         pa.field("media_key", pa.string()),
         pa.field("match", pa.string()),  # key, path, near, filename, sha256, orphan, ambiguous
         pa.field("media_ref", pa.string()),  # what the record says of its medium, as found
-        pa.field("kind", pa.string()),  # box, polygon, keypoints, caption, class, record, empty
+        pa.field("kind", pa.string()),  # box polygon mask keypoints caption class record empty
         pa.field("class", pa.string()),
         pa.field("bbox", pa.list_(pa.float64(), 4)),  # x, y, width, height in pixels
         pa.field("geometry", pa.string()),  # JSON: polygons, RLE, keypoints
@@ -77,7 +77,7 @@ def is_computed_part(name: str) -> bool:
 
 
 def finish_rows(table: str, rows: list[dict[str, object]]) -> pa.Table:
-    """Rows of ``media`` or ``annotations`` as Arrow; fills in ``row_fp`` (and media's ``row_id``)."""
+    """Rows of ``media`` or ``annotations`` as Arrow, with ``row_fp`` (and media's ``row_id``)."""
     names = FINGERPRINTS[table]
     for row in rows:
         if table == "media":
