@@ -67,8 +67,8 @@ class Estimate:
             f"Time: about {took(self.seconds)} on {many(processors(), 'core')}.",
         ]
         if self.free_bytes is not None:
-            how = "shared with the source (reflink)" if self.reflink else "copied"
-            lines.append(f"Disk: {size(self.bytes)} {how}, {size(self.free_bytes)} free.")
+            how = "copied, large files by reflink" if self.reflink else "copied"
+            lines.append(f"Disk: {size(self.bytes)} {how}; {size(self.free_bytes)} free.")
             if not self.reflink and self.bytes > self.free_bytes:
                 lines.append("That does not fit: free some disk, or choose another OUT.")
         return lines + [f"Note: {fault}" for fault in self.faults]

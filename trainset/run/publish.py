@@ -108,6 +108,7 @@ def _unchanged(
     run.workspace.discard()
     tag = None
     if base is not None:
+        base = run.home.versions.resolve(base.id)  # with the tags that it has now
         tag = base.tags[-1] if base.tags else None
         if tag is None and "run_id" in base.metadata:
             tag = _tag(run.home.versions, run.spec.tag, base, run.context)

@@ -56,16 +56,25 @@ def plan_work(context: RunContext) -> TransferWork:
 def send_work(
     context: RunContext, batch: TransferBatch, *, progress: Callable[[int], None] | None = None
 ) -> BatchResult:
-    """Send one batch; its outcomes go to the scratch folder."""
+    """Send one batch; its outcomes go to the scratch folder.
+
+    Args:
+        progress: gets the number of files done so far.
+    """
     run = Run(context)
-    lines = _lines(run, "batch", batch.number).read_text(encoding="utf-8").splitlines()
+    done = 0
+
+    def count(files: int, size: int) -> None:
+        nonlocal done
+        done += files
+        if progress is not None:
+            progress(done)
+
+    with _lines(run, "batch", batch.number).open(encoding="utf-8", newline="\n") as lines:
+        files = [SourceFile.model_validate_json(line) for line in lines]
     with run.ledger as ledger:
         outcomes = send_batch(
-            [SourceFile.model_validate_json(line) for line in lines],
-            sources=_sources(run),
-            home=run.home,
-            ledger=ledger,
-            progress=None if progress is None else lambda files, size: progress(files),
+            files, sources=_sources(run), home=run.home, ledger=ledger, progress=count
         )
     _lines(run, "outcomes", batch.number).write_text(
         "".join(f"{outcome.model_dump_json()}\n" for outcome in outcomes), encoding="utf-8"
@@ -158,6 +167,6 @@ def _lines(run: Run, what: str, number: int) -> Path:
 
 
 def _outcomes(run: Run, number: int) -> Iterator[Outcome]:
-    with _lines(run, "outcomes", number).open(encoding="utf-8") as lines:
+    with _lines(run, "outcomes", number).open(encoding="utf-8", newline="\n") as lines:
         for line in lines:
             yield Outcome.model_validate_json(line)
