@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from trainset.compute.base import Function
+from trainset.compute.functions import decode_function, function_path
 from trainset.errors import NotFound
 from trainset.home import Home, open_home
 from trainset.model import Commit, Credentials
@@ -118,10 +118,9 @@ class Dataset:
 
     def _read_function(self, fn_id: str) -> Function | None:
         try:
-            entry = json.loads(self.snapshot.read(f"_meta/functions/{fn_id}.json"))
+            return decode_function(self.snapshot.read(function_path(fn_id)))
         except NotFound:
             return None
-        return Function.model_validate({k: v for k, v in entry.items() if k in _FUNCTION_FIELDS})
 
 
 class DatasetDiff:
@@ -173,6 +172,3 @@ class DatasetDiff:
     @staticmethod
     def _side(dataset: Dataset, table: str) -> Table | None:
         return dataset.open_table(table) if table in dataset.tables() else None
-
-
-_FUNCTION_FIELDS = frozenset(Function.model_fields)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from datetime import UTC, datetime
 
 import pyarrow as pa
 import pytest
 
 from trainset.compute.base import Function, ItemError
+from trainset.compute.functions import encode_function, function_path
 from trainset.home import open_home
 from trainset.identity import hash64, row_id
+from trainset.model import MediaFacts
 from trainset.tables.base import TableLocation
 from trainset.tables.lance_store import LanceTable, LanceTableStore
 from trainset.tables.root_hash import root_hash
 from trainset.tables.schema import ANNOTATIONS, MEDIA, computed_fields, finish_rows
+from trainset.transfer.base import Outcome, SourceFile
+from trainset.transfer.provenance import write_events
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 OCR = Function(operator="ocr", version="1", params={}, output="string")
@@ -44,6 +47,22 @@ def medium(number: int, body: bytes) -> dict[str, object]:
         "source_state": "present",
         "ingested_at": NOW,
     }
+
+
+def sent(number: int, body: bytes) -> Outcome:
+    row = medium(number, body)
+    file = SourceFile(
+        key=str(row["key"]),
+        source="cam",
+        path=f"{number}.jpg",
+        uri=str(row["source_uri"]),
+        size=len(body),
+        version="1",
+        modified=NOW,
+    )
+    facts = MediaFacts(mime="image/jpeg", modality="image")
+    sha256, uri = str(row["sha256"]), str(row["uri"])
+    return Outcome(file=file, status="sent", sha256=sha256, uri=uri, facts=facts)
 
 
 def label(number: int, media: int, class_: str) -> dict[str, object]:
@@ -115,10 +134,14 @@ def home_url(tmp_path_factory: pytest.TempPathFactory) -> str:
         annotations = open_or_create(store, work.table("annotations"), ANNOTATIONS)
         annotations.upsert(finish_rows("annotations", labels[:labelled]))
         for column, function in (("text", OCR), ("clip", CLIP)):
-            entry = {**function.model_dump(), "column": column}
-            work.write(f"_meta/functions/{function.fn_id}.json", json.dumps(entry).encode())
+            work.write(function_path(function.fn_id), encode_function(function, column))
         tables = {"media": media, "annotations": annotations}
-        work.commit(f"run {run}", {"run_id": run, "root_hash": root_hash(tables)})
+        events = write_events([sent(n, bodies[n]) for n in range(1, count + 1)], run_id=run, at=NOW)
+        local = tmp_path_factory.mktemp("events") / events.name
+        local.write_bytes(events.data)
+        work.put_file(f"provenance/{run}/{events.name}", local)
+        facts = {"run_id": run, "root": root_hash(tables), "provenance": events.head}
+        work.commit(f"run {run}", facts)
         work.merge()
         home.versions.tag("v{}".format({"one": 1, "two": 2}[run]))
     return url

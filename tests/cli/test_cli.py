@@ -111,6 +111,7 @@ def test_verify_hashes_again_and_names_what_is_wrong(run: Run, own_home: str) ->
     report = as_json(run("verify", own_home, "--format", "json"))
     assert report["ok"]
     assert (report["checked"], report["root_hash"]) == (4, report["recorded_root_hash"])
+    assert report["runs"] == 2
     assert as_json(run("verify", own_home, "--sample", "2", "--format", "json"))["checked"] == 2
     rows = as_json(run("query", own_home, "--format", "json"))
     uris = {row["key"]: row["uri"] for row in rows}
@@ -150,7 +151,7 @@ def test_errors_are_one_line_on_stderr_and_exit_1(
 ) -> None:
     from trainset.compute import registry
 
-    monkeypatch.setattr(registry, "encoder_for", lambda function, **_: object())
+    monkeypatch.setattr(registry, "encoder_for", lambda function, **_: object())  # needs weights
     status, out, err = run(argv[0], home_url, *argv[1:])
     assert (status, out) == (1, "")
     assert err.startswith("trainset: ")

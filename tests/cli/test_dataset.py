@@ -129,6 +129,10 @@ def test_search_falls_back_on_words(home_url: str, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(registry, "encoder_for", lambda function, **_: None)
     media = trainset.open(home_url).table("media")
     assert media.search("red light").to_arrow()["key"].to_pylist() == ["cam/1.jpg"]
+    with pytest.raises(InputError, match="open_clip"):
+        media.search(image=b"x").to_arrow()
+    with pytest.raises(InputError, match="cannot encode a query"):
+        media.search("x", column="clip").to_arrow()
 
 
 def test_a_search_that_cannot_work_says_why(home_url: str) -> None:
@@ -150,6 +154,7 @@ def test_lineage_names_source_labels_and_functions(home_url: str) -> None:
     found = ds.lineage("cam/1.jpg")
     assert found.row_id == row_id("cam/1.jpg")
     assert found.source["source_uri"] == "/nas/1.jpg"
+    assert [e["type"] for e in found.events if e["run_id"] == "two"] == ["RECEIVE", "FETCH", "SEND"]
     assert [label["class"] for label in found.labels] == ["car", "bus"]
     assert {c.column: c.state for c in found.cells} == {"text": "filled", "clip": "filled"}
     assert found.cells[0].function is not None

@@ -67,7 +67,9 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     lineage = command("lineage", commands.lineage, "where one row comes from")
     lineage.add_argument("row", help="row id or key")
 
-    verify = command("verify", commands.verify, "hash the media again and check the manifest")
+    verify = command(
+        "verify", commands.verify, "hash the media again; check manifest, provenance and root hash"
+    )
     verify.add_argument("--sample", type=_positive, help="check so many media only")
     verify.add_argument("--seed", type=int, default=0, help="draws the sample (0)")
 

@@ -142,11 +142,16 @@ def _encode(dataset: Dataset, table: Table, column: str, query: Query) -> Sequen
     from trainset.compute.registry import encoder_for  # loads the operator's packages
 
     encoder = encoder_for(function)
-    if query.text is not None:
-        if encoder is None or not hasattr(encoder, "encode_text"):
-            return None
-        return [float(x) for x in encoder.encode_text([query.text])[0]]
-    return _encode_image(encoder, query.image)
+    if encoder is None:
+        if query.column is not None:
+            raise InputError(
+                f"{column!r} was made by {function.operator!r}, which cannot encode a query; "
+                "search a column of 'op: open_clip'"
+            )
+        return None
+    if query.image is not None:
+        return _encode_image(encoder, query.image)
+    return [float(x) for x in encoder.encode_text([str(query.text)])[0]]
 
 
 def _encode_image(encoder: Any, image: Any) -> Sequence[float]:

@@ -1,4 +1,4 @@
-"""Checks a commit against the bytes: every medium hashed again, and the root hash."""
+"""Checks a commit against the bytes: every medium hashed again, provenance, and the root hash."""
 
 from __future__ import annotations
 
@@ -20,21 +20,22 @@ _PIECE = 4 * 2**20
 
 
 class Fault(Frozen):
-    """One medium that is not what the manifest says."""
+    """One medium, or one run's provenance, that is not what the commit says."""
 
     key: str
-    uri: str | None
-    kind: str  # checksum-mismatch, not-found, input
+    kind: str  # checksum-mismatch, not-found, input, provenance
     reason: str
 
 
 class VerifyReport(Frozen):
-    """``root_hash`` is of the tables as they are; ``recorded_root_hash`` is the commit's own."""
+    """``media`` are distinct contents, ``runs`` those whose provenance chain was checked;
+    ``root_hash`` is of the tables as they are, ``recorded_root_hash`` is the commit's own."""
 
     commit: str
     media: int
     checked: int
     bytes: int
+    runs: int
     faults: tuple[Fault, ...]
     root_hash: str
     recorded_root_hash: str | None
@@ -70,22 +71,53 @@ def verify_dataset(
             size += read
             if sha != sha256:
                 reason = f"the store holds sha256 {sha}, the manifest says {sha256}"
-                faults.append(Fault(key=key, uri=uri, kind="checksum-mismatch", reason=reason))
+                faults.append(Fault(key=key, kind="checksum-mismatch", reason=reason))
         except NotFound as err:
-            faults.append(Fault(key=key, uri=uri, kind="not-found", reason=str(err)))
+            faults.append(Fault(key=key, kind="not-found", reason=str(err)))
         except InputError as err:
-            faults.append(Fault(key=key, uri=uri, kind=err.kind, reason=str(err)))
+            faults.append(Fault(key=key, kind=err.kind, reason=str(err)))
         if progress is not None:
             progress(done, len(chosen))
+    runs, broken = _check_provenance(dataset)
+    faults += broken
     return VerifyReport(
         commit=dataset.commit.id,
         media=len(contents),
         checked=len(chosen),
         bytes=size,
+        runs=runs,
         faults=tuple(faults),
         root_hash=root_hash({name: dataset.open_table(name) for name in dataset.tables()}),
-        recorded_root_hash=dataset.commit.metadata.get("root_hash"),
+        recorded_root_hash=dataset.commit.metadata.get("root"),
     )
+
+
+def _check_provenance(dataset: Dataset) -> tuple[int, list[Fault]]:
+    """How many runs' events the commit holds, and which chains do not hold together.
+
+    The head of the run that made the commit stands in the commit itself.
+    """
+    parts: dict[str, list[bytes]] = {}
+    for path in dataset.snapshot.list("provenance/"):
+        if path.endswith(".parquet"):
+            run_id = path.split("/")[1]
+            parts.setdefault(run_id, []).append(dataset.snapshot.fetch(path).read_bytes())
+    if not parts:
+        return 0, []
+    from trainset.transfer.provenance import verify_events
+
+    made_by, head = (dataset.commit.metadata.get(n) for n in ("run_id", "provenance"))
+    faults = []
+    for run_id, files in parts.items():
+        try:
+            found = verify_events(files, run_id)
+        except InputError as err:
+            faults.append(Fault(key=f"provenance/{run_id}", kind="provenance", reason=str(err)))
+            continue
+        if run_id == made_by and head is not None and found != head:
+            reason = f"the events end in {found}, the commit says {head}"
+            faults.append(Fault(key=f"provenance/{run_id}", kind="provenance", reason=reason))
+    return len(parts), faults
 
 
 def _hash(dataset: Dataset, uri: str) -> tuple[int, str]:
