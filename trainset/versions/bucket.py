@@ -74,7 +74,7 @@ class BucketRefs:
                 return
             if name.startswith(TAGS):
                 self._store.delete(f"{ROOT}/refs/{name}")
-            elif name.startswith(RUNS):  # named once for ever: no number is used again
+            elif name.startswith(RUNS):  # has one writer: no other can mistake its numbers
                 for info in list(self._store.list(f"{ROOT}/refs/{name}/")):
                     self._store.delete(info.key)
             else:
@@ -124,8 +124,11 @@ class BucketRefs:
         return dict(self._cache or {})
 
     def _value(self, key: str) -> str:
-        """The commit id that counts under ``key``: that of its oldest version."""
-        if isinstance(self._store, VersionedStore):
+        """The commit id that counts under ``key``: that of its oldest version.
+
+        A run's ref has one writer, who may delete it and begin again: there it is the newest.
+        """
+        if isinstance(self._store, VersionedStore) and not key.startswith(f"{ROOT}/refs/{RUNS}"):
             versions = self._store.list_versions(key)
             if len(versions) > 1:
                 return self._store.get_version(key, versions[0].version_id).decode().strip()
@@ -138,10 +141,17 @@ class PackMirror:
     def __init__(self, store: ObjectStore, packs: Path) -> None:
         self._store, self._packs = store, packs
 
-    def push(self, files: Sequence[Path]) -> None:
-        """Upload new packs, ``.pack`` before ``.idx``: a reader that sees the index finds both."""
-        for path in files:
-            self._store.put_file(f"{ROOT}/objects/pack/{path.name}", path)
+    def push(self) -> None:
+        """Upload the packs that are only here, ``.pack`` before ``.idx``.
+
+        All of them, not just the newest: a commit may build on objects that a killed process wrote
+        here and never sent.
+        """
+        there = {Path(info.key).name for info in self._store.list(f"{ROOT}/objects/pack/")}
+        for index in sorted(self._packs.glob("*.idx")):
+            if index.name not in there:
+                for path in (index.with_suffix(".pack"), index):
+                    self._store.put_file(f"{ROOT}/objects/pack/{path.name}", path)
 
     def pull(self) -> None:
         """Download the packs that are not here."""

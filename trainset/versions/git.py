@@ -87,10 +87,15 @@ class GitVersions:
                 except AccessDenied:
                     return  # a reader's key: snapshots then fall back on checkouts
             for run in self.runs():
-                committed = refs.get(RUNS + run)
-                merged = committed is not None and committed in self.repository.line(tip)
-                if merged or run.startswith(INTERNAL):
+                if run.startswith(INTERNAL) or self._is_merged(run, refs):
                     self.end_run(run)
+
+    def _is_merged(self, run: str, refs: Mapping[str, str]) -> bool:
+        # The record knows the run's commit, too: another machine may have dropped its ref.
+        record = work.read_record(self._run_folder(run)) or {}
+        tips = {refs.get(RUNS + run), record.get("tip")} - {None}
+        branch = HEADS + (record.get("branch") or MAIN)
+        return any(commit in tips for commit in self.repository.line(refs.get(branch)))
 
     # --- reading
 
@@ -225,7 +230,7 @@ class GitVersions:
             if not real and merged is None:
                 self._refs.delete(RUNS + run.run_id)
                 return None
-            commit, packs = self.repository.write_commit(
+            commit = self.repository.write_commit(
                 tree_of=base,
                 changes=real,
                 parents=[parent for parent in (base, merged) if parent],
@@ -234,7 +239,8 @@ class GitVersions:
                 at=datetime.now(UTC),
             )
             if self._mirror:
-                self._mirror.push(packs)
+                self._mirror.push()
+            work.note_tip(run.folder, commit)
             before = self._refs.all().get(RUNS + run.run_id)
             self._refs.move(RUNS + run.run_id, commit, expected=before)
         return self.repository.commit(commit)

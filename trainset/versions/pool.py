@@ -63,24 +63,28 @@ class FilePool:
         return self._store.head(pointer.path) is not None and not self.holds(pointer)
 
     def add(self, files: Sequence[tuple[Pointer, Path]]) -> None:
-        """Put files into the home. On return they are durable, names and all."""
+        """Put files into the home; what it holds already is passed over.
+
+        On return all of them are durable, names and all, also those of a process that was killed.
+        """
         if not files:
             return
-        folders = set()
         with ThreadPoolExecutor(THREADS) as pool:
-            for folder in pool.map(self._add, *zip(*files, strict=True)):
-                folders.add(folder)
-        for folder in folders - {None}:
+            found = set(pool.map(self._add, *zip(*files, strict=True)))
+        for folder in found - {None}:
             assert folder is not None
             sync_folder(folder)
 
     def _add(self, pointer: Pointer, local: Path) -> Path | None:
+        here = self.holds(pointer)
         target = self._store.local_path(pointer.path)
         if target is None:
-            self._store.put_file(pointer.path, local, sha256=pointer.sha256)
+            if not here:
+                self._store.put_file(pointer.path, local, sha256=pointer.sha256)
             return None
-        make_folder(target.parent)
-        link_or_copy(local, target)
+        if not here:
+            make_folder(target.parent)
+            link_or_copy(local, target)
         sync_file(target)
         return target.parent
 

@@ -137,14 +137,12 @@ class Repository:
         message: str,
         metadata: Mapping[str, str],
         at: datetime,
-    ) -> tuple[str, list[Path]]:
-        """Write a commit; no ref moves.
+    ) -> str:
+        """Write a commit, durably, and give its id; no ref moves.
 
         Args:
             tree_of: commit whose tree the changes are made to; None: an empty tree.
             changes: tree path to new bytes, or None to take the path out.
-        Returns:
-            The commit's id, and the files of the new pack (.pack first), which are on the disk.
         """
         with tempfile.TemporaryDirectory(dir=self.scratch, prefix="pack-") as folder:
             aside = Path(folder)
@@ -169,30 +167,28 @@ class Repository:
             facts = json.dumps(dict(metadata), sort_keys=True, ensure_ascii=False)
             text = f"{message.strip()}\n\n{_METADATA}{facts}\n"
             commit = git.create_commit(None, who, who, text, tree, list(parents))
-            return str(commit), self._take_in(git, aside)
+            self._take_in(git, aside)
+            return str(commit)
 
-    def _take_in(self, git: Any, aside: Path) -> list[Path]:
+    def _take_in(self, git: Any, aside: Path) -> None:
         new = [
             pygit2.Oid(hex=entry.parent.name + entry.name)
             for entry in (aside / "objects").glob("[0-9a-f][0-9a-f]/*")
         ]
-        if not new:
-            return []  # the very same commit was written before
-        builder = pygit2.PackBuilder(git)
-        for oid in new:
-            builder.add(oid)
-        made = aside / "made"
-        made.mkdir()
-        builder.write(str(made))
         self.packs.mkdir(parents=True, exist_ok=True)
-        taken = []
-        for suffix in (".pack", ".idx"):  # git reads a pack once its index is there
-            (source,) = made.glob(f"*{suffix}")
-            sync_file(source)
-            taken.append(self.packs / source.name)
-            os.replace(source, taken[-1])
+        if new:  # else the very same commit was written before
+            builder = pygit2.PackBuilder(git)
+            for oid in new:
+                builder.add(oid)
+            made = aside / "made"
+            made.mkdir()
+            builder.write(str(made))
+            for suffix in (".pack", ".idx"):  # git reads a pack once its index is there
+                (source,) = made.glob(f"*{suffix}")
+                sync_file(source)
+                os.replace(source, self.packs / source.name)
+        # Also for objects of a process that was killed before it came here.
         sync_file(self.packs)
-        return taken
 
 
 def _blobs(tree: Any, prefix: str) -> Iterator[tuple[str, str]]:

@@ -136,19 +136,18 @@ class GitWorkspace:
         for name in self.tables():
             self._collect_table(name, changes, new)
         self._collect_files(changes, new)
-        self._pool.add([(p, local) for p, local in new if not self._settled(p)])
+        for pointer, _ in new:
+            self._check_free(pointer)
+        self._pool.add(new)
         return self._versions.commit_run(self, changes, message, metadata, merged)
 
-    def _settled(self, pointer: Pointer) -> bool:
-        """Whether the home has the file already. Raises InputError when a commit pins other bytes.
+    def _check_free(self, pointer: Pointer) -> None:
+        """Raises InputError when a commit pins other bytes at this path.
 
         Other bytes that no commit pins are left by a killed run and may be replaced.
         """
-        if self._pool.holds(pointer):
-            return True
         if self._pool.taken(pointer) and (ref := self._versions.pinned_by(pointer, self.run_id)):
             raise _not_new(pointer.path, ref)
-        return False
 
     def _collect_table(self, name: str, changes: dict[str, bytes | None], new: NewFiles) -> None:
         folder = self.folder / TABLES / name
@@ -204,9 +203,15 @@ def read_record(folder: Path) -> dict[str, str | None] | None:
 def make_record(folder: Path, *, base: str | None, branch: str) -> dict[str, str | None]:
     """Start a work tree: whatever lies in ``folder`` without a record was half made, and goes."""
     shutil.rmtree(folder, ignore_errors=True)
-    record = {"base": base, "branch": branch}
+    record: dict[str, str | None] = {"base": base, "branch": branch}
     write_whole(folder / RECORD, json.dumps(record).encode())
     return record
+
+
+def note_tip(folder: Path, commit: str) -> None:
+    """Remember the run's commit, so that a later process can tell whether it was merged."""
+    record = (read_record(folder) or {}) | {"tip": commit}
+    write_whole(folder / RECORD, json.dumps(record).encode())
 
 
 def tidy(folder: Path) -> None:
