@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +38,7 @@ def query(options: argparse.Namespace) -> Answer:
     rows = (view if limit is None else view.limit(limit)).to_arrow().to_pylist()
     if limit is not None and len(rows) == limit and (total := view.count()) > limit:
         say(f"{limit} of {total} rows; say --limit {total} for all")
-    return Answer(rows)
+    return Answer(rows, _readable(rows, options))
 
 
 def search(options: argparse.Namespace) -> Answer:
@@ -50,7 +50,8 @@ def search(options: argparse.Namespace) -> Answer:
     else:
         view = view.search(options.text, image=options.image, k=options.k, column=options.column)
     rows = view.to_arrow().to_pylist()
-    return Answer([{"_score": row.pop("_score"), **row} for row in rows])
+    rows = [{"_score": row.pop("_score"), **row} for row in rows]
+    return Answer(rows, _readable(rows, options))
 
 
 def log(options: argparse.Namespace) -> Answer:
@@ -106,7 +107,9 @@ def lineage(options: argparse.Namespace) -> Answer:
     found = open_dataset(options.home, options.ref).lineage(options.row)
     rows: list[dict[str, Any]] = [{"what": "row", "value": found.row_id}]
     rows += [{"what": n, "value": v} for n, v in found.source.items() if v is not None]
-    rows += [{"what": "event", "value": event} for event in found.events]
+    for event in found.events:
+        told = f"{event['time']:%Y-%m-%d %H:%M:%S} {event['type']} in run {event['run_id']}"
+        rows.append({"what": "event", "value": told})
     for label in found.labels:
         facts = {n: v for n, v in label.items() if v is not None and n not in _QUIET}
         rows.append({"what": "label", "value": facts})
@@ -128,8 +131,9 @@ def verify(options: argparse.Namespace) -> Answer:
     for fault in report.faults:
         say(f"{fault.key}: {fault.reason}")
     data = {"ok": report.ok, **report.model_dump()}
-    rows = [{**{k: v for k, v in data.items() if k != "faults"}, "faults": len(report.faults)}]
-    return Answer(data, rows, status=0 if report.ok else 1)
+    counts = {**data, "faults": len(report.faults)}
+    rows = [{"field": name, "value": value} for name, value in counts.items()]
+    return Answer(data, rows, max_cell=80, status=0 if report.ok else 1)
 
 
 def rollback(options: argparse.Namespace) -> Answer:
@@ -165,6 +169,16 @@ def _view(options: argparse.Namespace) -> TableView:
     shown = [f.name for f in view.schema if not (is_computed_part(f.name) or _is_long(f.type))]
     hidden = _QUIET if options.format == "table" else {"row_fp"}
     return view.select([name for name in shown if name not in hidden])
+
+
+def _readable(
+    rows: Sequence[Mapping[str, Any]], options: argparse.Namespace
+) -> Sequence[Mapping[str, Any]]:
+    """For people, and where no columns were asked for: without empty columns."""
+    if options.format != "table" or options.select:
+        return rows
+    used = {name for row in rows for name, value in row.items() if value is not None}
+    return [{name: value for name, value in row.items() if name in used} for row in rows]
 
 
 def _is_long(type_: pa.DataType) -> bool:
