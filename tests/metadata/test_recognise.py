@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainset.metadata.outline import outline
@@ -104,10 +104,11 @@ def test_the_error_for_an_unknown_file_lists_what_is_read() -> None:
 _values = st.recursive(
     st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-    max_leaves=20,
+    max_leaves=8,
 )
 
 
+@settings(max_examples=50)
 @given(st.dictionaries(st.text(), _values), st.sampled_from([None, 1]))
 def test_the_outline_of_whole_json_has_its_keys(
     value: dict[str, object], indent: int | None
@@ -125,6 +126,7 @@ def test_no_bytes_break_recognition(data: bytes) -> None:
     recognise(b"{" + data, whole=False)
 
 
+@settings(max_examples=50)
 @given(st.dictionaries(st.text(), _values), st.integers(0, 200))
 def test_json_that_is_cut_off_is_not_called_broken(value: dict[str, object], cut: int) -> None:
     assert not outline(json.dumps(value)[:cut]).broken

@@ -154,6 +154,14 @@ def test_a_vanished_file_takes_its_rows_along_and_is_reported(
     assert len(load_records(versions.snapshot(versions.log().__next__().parents[0]))) == 3
 
 
+def test_a_place_without_label_files_is_reported(versions: VersionStore, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    report, committed = _run(versions, "r1", _source(tmp_path / "empty"))
+    assert not committed
+    (item,) = left_out_of_sync(report)
+    assert "holds no label files" in item.reason
+
+
 def test_a_renamed_file_is_one_file(versions: VersionStore, labels: Path) -> None:
     (labels / "deep" / "b.jsonl").unlink()
     _run(versions, "r1", _source(labels))
@@ -304,13 +312,15 @@ def test_a_rollback_takes_the_state_back_with_the_rows(
 
 
 def test_many_records_come_in_several_batches_and_stay_one_part(
-    versions: VersionStore, tmp_path: Path
+    versions: VersionStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = "".join(f"{i}.jpg,cat\n" for i in range(60_000))
+    monkeypatch.setattr("trainset.metadata.files.BATCH_ROWS", 100)
+    rows = "".join(f"{i}.jpg,cat\n" for i in range(250))
     (tmp_path / "big.csv").write_text("file_name,label\n" + rows)
     report, _ = _run(versions, "r1", _source(tmp_path / "big.csv"))
-    assert report.rows == 60_000
-    assert len(_refs(versions)) == 60_000
+    assert report.rows == 250
+    assert len(set(_refs(versions))) == 250
+    assert len([p for p in versions.snapshot("main").list("meta/") if "part-" in p]) == 1
 
 
 class FromMemory:

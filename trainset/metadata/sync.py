@@ -6,23 +6,21 @@ rollback or a branch moves all of them, and nothing on the worker's disk is ever
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import Field
 
 from trainset.errors import InputError
 from trainset.metadata.base import Batch, Reader, Rejected, Stream
+from trainset.metadata.parts import ParquetPart
 from trainset.metadata.records import QUARANTINE, RECORDS
 from trainset.metadata.store import (
     MANIFEST,
     STATE,
-    DataFile,
     Manifest,
     encode,
     folder_of,
@@ -141,7 +139,9 @@ def sync_source(
     gone = [n for n in held if n not in {s.name for s in streams} | covered]
     for name in covered.intersection(held):  # the file is there but no longer makes sense
         tally.keep(workspace, name)
-    if gone and not any(stream.unread is None for stream in streams):
+    if not streams and not held:
+        tally.fail(source.name, source.from_, _nothing_there(source))
+    elif gone and not any(stream.unread is None for stream in streams):
         tally.fail(source.name, source.from_, _all_gone(source, gone))
         for name in gone:
             tally.keep(workspace, name)
@@ -193,8 +193,8 @@ def _sync_stream(
         tally.label_uris[name] = stream.uri
     state = read_state(workspace, tally.source, name)
     with tempfile.TemporaryDirectory(prefix="trainset-sync-") as scratch:
-        part = _Parquet(Path(scratch) / "part.parquet", RECORDS)
-        quarantine = _Parquet(Path(scratch) / "quarantine.parquet", QUARANTINE)
+        part = ParquetPart(Path(scratch) / "part.parquet", RECORDS)
+        quarantine = ParquetPart(Path(scratch) / "quarantine.parquet", QUARANTINE)
         rejected: list[Rejected] = []
         last: Batch | None = None
         try:
@@ -240,43 +240,13 @@ def _sync_stream(
     tally.rejected += rejected
 
 
-class _Parquet:
-    """A Parquet file that is made at its first row and named by its content."""
-
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self._path, self._schema = path, schema
-        self._writer: pq.ParquetWriter | None = None
-        self.rows = 0
-        self.made: tuple[Path, ...] = ()
-
-    def add(self, table: pa.Table) -> None:
-        if table.num_rows:
-            if self._writer is None:
-                self._writer = pq.ParquetWriter(self._path, self._schema, compression="zstd")
-            self._writer.write_table(table)
-            self.rows += table.num_rows
-
-    def close(self, name: str) -> tuple[DataFile, ...]:
-        """Finish the file; none without rows. The hash in its name makes the name immutable."""
-        if self._writer is None:
-            return ()
-        self._writer.close()
-        self.made = (self._path,)
-        with self._path.open("rb") as handle:
-            sha256 = hashlib.file_digest(handle, "sha256").hexdigest()
-        return (
-            DataFile(
-                path=f"{name}-{sha256[:8]}.parquet",
-                rows=self.rows,
-                size=self._path.stat().st_size,
-                sha256=sha256,
-            ),
-        )
-
-
 def _drop(workspace: Workspace, source: str, stream: str) -> None:
     for path in workspace.list(folder_of(source, stream)):
         workspace.remove(path)
+
+
+def _nothing_there(source: MetadataSource) -> InputError:
+    return InputError(f"{source.from_} holds no label files; mend 'from' of {source.name!r}")
 
 
 def _all_gone(source: MetadataSource, gone: list[str]) -> InputError:
