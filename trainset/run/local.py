@@ -1,0 +1,115 @@
+"""The whole way in this process, without an orchestrator: what a notebook calls.
+
+``run_pipeline`` does what the flow ``pipeline`` does, one partition after the other; the stages
+are functions of their own, for a run that needs only some of them (see ``running``).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from trainset.model import Credentials, RunSummary
+from trainset.run import compute as compute_steps
+from trainset.run import exports as export_steps
+from trainset.run import metadata as metadata_steps
+from trainset.run import publish as publish_steps
+from trainset.run import summary as summary_steps
+from trainset.run import transfer as transfer_steps
+from trainset.run.context import RunContext, begin_run, end_run, now
+from trainset.run.reports import Exported, Published, StageReport
+from trainset.spec import DatasetSpec
+
+
+def run_pipeline(
+    spec: DatasetSpec,
+    *,
+    run_id: str | None = None,
+    credentials: Credentials | None = None,
+    models: Path | None = None,
+    retry_failed: bool = False,
+) -> RunSummary:
+    """Make the dataset what its spec says, and commit it; safe to repeat, also after kill -9.
+
+    Args:
+        spec: as ``trainset.spec.load_spec`` reads it.
+        run_id: names the run's branch and its folder under ``runs/``; None: the time and a random
+            number.
+        credentials: of the buckets; None: from the environment (``B2_KEY_ID`` …).
+        models: folder of model weights, for machines that cannot fetch any.
+        retry_failed: compute cells again that failed for good in an earlier run.
+    Returns:
+        The summary; ``status`` is ``refused`` when the gate kept main from moving.
+    Raises:
+        TrainsetError: the run ended; main is where it was, or holds the whole run. ``runs/`` has a
+            summary with the reason.
+    """
+    context = new_context(
+        spec, run_id=run_id, credentials=credentials, models=models, retry_failed=retry_failed
+    )
+    with running(context):
+        report = transfer(context) + sync(context) + compute(context)
+        published = publish_steps.publish(context, report)
+        return summary_steps.write_summary(context, published, export(context, published))
+
+
+def new_context(
+    spec: DatasetSpec,
+    *,
+    run_id: str | None = None,
+    credentials: Credentials | None = None,
+    models: Path | None = None,
+    retry_failed: bool = False,
+) -> RunContext:
+    """The data of a run that starts now; see ``run_pipeline``."""
+    started = now()
+    return RunContext(
+        run_id=run_id or f"{started:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}",
+        started_at=started,
+        spec=spec,
+        credentials=credentials,
+        models=models,
+        retry_failed=retry_failed,
+    )
+
+
+@contextmanager
+def running(context: RunContext) -> Iterator[None]:
+    """A run branch from its beginning to its end; what ends the block early is in the summary."""
+    begin_run(context)
+    try:
+        yield
+    except BaseException as err:
+        summary_steps.write_failed_summary(context, err)
+        raise
+    finally:
+        end_run(context)
+
+
+def transfer(context: RunContext) -> StageReport:
+    """List, send batch by batch, write the media rows."""
+    work = transfer_steps.plan_work(context)
+    sent = [transfer_steps.send_work(context, batch) for batch in work.batches]
+    return transfer_steps.write_rows(context, work, sent)
+
+
+def sync(context: RunContext) -> StageReport:
+    """Read every metadata source, then match all labels with all media."""
+    synced = [metadata_steps.sync_work(context, source.name) for source in context.spec.metadata]
+    return metadata_steps.align_work(context, synced)
+
+
+def compute(context: RunContext) -> StageReport:
+    """Compute the due cells fragment by fragment, then make them visible at once."""
+    work = compute_steps.plan_work(context)
+    done = [compute_steps.compute_work(context, partition) for partition in work]
+    return compute_steps.commit_work(context, done)
+
+
+def export(context: RunContext, published: Published) -> list[Exported]:
+    """Write the spec's exports of what was published."""
+    if published.commit is None:
+        return []
+    return [export_steps.export_work(context, published, name) for name in context.spec.exports]
