@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
-import tempfile
 from pathlib import Path
 
 from trainset.versions.pool import FilePool
@@ -22,10 +22,10 @@ def checkout_table(tree: CommitTree, name: str, pool: FilePool, target: Path) ->
     if target.exists():
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    making = Path(tempfile.mkdtemp(dir=target.parent, prefix=_PREFIX))
+    making = target.parent / f"{_PREFIX}{secrets.token_hex(6)}"
+    making.mkdir()
     try:
         add_version(tree, name, pool, making)
-        making.chmod(0o755)
         os.replace(making, target)
     except OSError:
         if not target.exists():  # else another process made the same checkout first

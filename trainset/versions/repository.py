@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -40,10 +41,9 @@ class Repository:
         self.path, self.scratch = path, scratch
         scratch.mkdir(parents=True, exist_ok=True)
         if not (path / "HEAD").exists():
-            new = Path(tempfile.mkdtemp(dir=scratch, prefix="init-"))
+            new = scratch / f"init-{secrets.token_hex(6)}"
             pygit2.init_repository(new, bare=True, initial_head="main")
             shutil.rmtree(new / "hooks", ignore_errors=True)
-            new.chmod(0o755)
             os.replace(new, path)  # whole at once: half a repository would not open
         self._git = pygit2.Repository(str(path))
 
