@@ -141,8 +141,8 @@ def _ground(name: str, width: int, height: int, noise: np.random.Generator) -> P
         share = 0.5 + coarse * 0.5 + fine * 0.4
     light = np.float32(noise.uniform(0.85, 1.1))
     span = np.array(high, np.float32) - np.array(low, np.float32)
-    colour: Pixels = np.array(low, np.float32) + share.clip(0, 1)[..., None] * span
-    return colour * light
+    colour = np.array(low, np.float32) + share.clip(0, 1)[..., None] * span
+    return np.asarray(colour * light, dtype=np.float32)  # (height, width, 3)
 
 
 def _clouds(noise: np.random.Generator, width: int, height: int, cells: int) -> Pixels:
