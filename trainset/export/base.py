@@ -51,10 +51,17 @@ class ExportPlan(Frozen):
 
 @dataclass(frozen=True)
 class ExportOutcome:
-    """A finished export; ``reused`` when it was there already and nothing was written."""
+    """A finished export.
+
+    Attributes:
+        left_out: samples that this commit has and the export has not.
+        known: those of them that the export which stood here before had left out as well.
+        reused: it was there already and nothing was written.
+    """
 
     result: ExportResult
     left_out: list[LeftOut]
+    known: list[LeftOut] = field(default_factory=list)
     reused: bool = False
 
 

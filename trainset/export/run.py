@@ -74,7 +74,8 @@ def run_export(
     with _locked(home, name):
         there = find_export(home, name)
         if there is not None and there.is_of(commit, spec):
-            return ExportOutcome(there.result(f"exports/{name}"), list(there.left_out), reused=True)
+            held = list(there.left_out)
+            return ExportOutcome(there.result(f"exports/{name}"), held, known=held, reused=True)
         selection = select_samples(dataset, spec)
         writer = _writer(name, spec, selection, commit)
         build = _build_folder(home, name)
@@ -88,7 +89,9 @@ def run_export(
             )
         manifest = _finish(build, files, reading, selection, name, spec, dataset)
         publish(home, name, build, manifest)
-    return ExportOutcome(manifest.result(f"exports/{name}"), reading.left_out)
+    before = {item.identity for item in there.left_out} if there is not None else set()
+    known = [item for item in reading.left_out if item.identity in before]
+    return ExportOutcome(manifest.result(f"exports/{name}"), reading.left_out, known=known)
 
 
 class _Reading:

@@ -24,6 +24,9 @@ def export_work(context: RunContext, published: Published, name: str) -> Exporte
     except InputError as err:
         item = LeftOut(key=f"exports/{name}", stage="export", kind=err.kind, reason=str(err))
         return Exported(name=name, left_out=(item,))
-    # A finished export was reported when it was made.
-    left_out = () if outcome.reused else tuple(outcome.left_out)
-    return Exported(name=name, result=outcome.result, left_out=left_out)
+    return Exported(
+        name=name,
+        result=outcome.result,
+        left_out=tuple(outcome.left_out),
+        known=frozenset(item.identity for item in outcome.known),
+    )

@@ -129,3 +129,6 @@ class Exported(Frozen):
     name: str
     result: ExportResult | None = None
     left_out: tuple[LeftOut, ...] = ()
+    known: frozenset[tuple[str, str, str]] = Field(
+        default=frozenset(), description="identities of items that an earlier run told already"
+    )

@@ -23,9 +23,10 @@ def write_summary(
     """Write the run's summary and report into the home, and give the summary."""
     run = Run(context)
     known = {item.identity for item in known_left_out(run, published.base)}
-    from_exports = [item for export in exports for item in export.left_out]
-    new = [item for item in published.left_out if item.identity not in known] + from_exports
-    old = [item for item in published.left_out if item.identity in known]
+    told = [(item, item.identity in known) for item in published.left_out]
+    told += [(i, i.identity in export.known) for export in exports for i in export.left_out]
+    new = [item for item, before in told if not before]
+    old = [item for item, before in told if before]
     report = published.report
     summary = RunSummary(
         run_id=context.run_id,
