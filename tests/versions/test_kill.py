@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 
 def test_a_killed_merge_is_whole_or_not_at_all(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, str(HERE / "kill_driver.py"), str(tmp_path), "2"],
+        [sys.executable, str(HERE / "kill_driver.py"), str(tmp_path), "3"],
         capture_output=True,
         text=True,
         timeout=250,

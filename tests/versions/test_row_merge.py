@@ -234,3 +234,23 @@ def test_slim_views_do_not_read_values(tmp_path_factory: pytest.TempPathFactory)
     table = as_table({}, str(tmp_path_factory.mktemp("slim") / "t"))
     names = slim(table).column_names
     assert names == ["row_id", "row_fp", "sha256", "c__src", "c__fn", "c__err"]
+
+
+def test_many_rows_are_carried_over_by_scanning(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    start: Row = {"sha256": "1", "x": 1, "tags": ["a"], **EMPTY}
+    base = {f"k{n:05d}": start for n in range(4000)}
+    ours = {key: computed(row, "f1") for key, row in base.items()}
+    theirs = {k: row for n, (k, row) in enumerate(base.items()) if n >= 1300}
+    theirs |= {f"k{n:05d}": start | {"x": 2} for n in range(1500, 3500)}
+    theirs |= {f"new{n}": computed(start, "f2") for n in range(1500)}
+    folder = tmp_path_factory.mktemp("many")
+    tables = [
+        as_table(rows, str(folder / name))
+        for rows, name in zip((base, ours, theirs), ("base", "ours", "theirs"), strict=True)
+    ]
+    plan_table("things", *tables).apply()
+    expected, conflicts = reference(base, ours, theirs)
+    assert conflicts == set()
+    assert as_rows(TABLES.open(tables[1].location)) == expected

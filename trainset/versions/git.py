@@ -46,8 +46,7 @@ class GitVersions:
         self.lock = StoreLock(home.state / "versions.lock")
         folder = home.store.local_path("repo.git")
         place = folder if folder is not None else home.state / "repo.git"
-        with self.lock:
-            self.repository = Repository(place, home.state / "scratch-git")
+        self.repository = Repository(place, home.state / "scratch-git", self.lock)
         self._refs: Refs
         self._mirror: PackMirror | None = None
         if folder is not None:
@@ -77,8 +76,13 @@ class GitVersions:
         return CommitTree(self.repository, commit)
 
     def repair(self) -> None:
-        """Finish what a killed process left: publish main, end runs that are merged already."""
-        with self.lock:
+        """Finish what a killed process left: publish main, end runs that are merged already.
+
+        Does nothing while another process holds the lock: that one is alive and finishes its own.
+        """
+        with self.lock.if_free() as held:
+            if not held:
+                return
             refs = self.refs()
             tip = refs.get(HEADS + MAIN)
             if tip is not None:
@@ -86,7 +90,7 @@ class GitVersions:
                     publish(self.home.store, self.repository, tip)
                 except AccessDenied:
                     return  # a reader's key: snapshots then fall back on checkouts
-            for run in self.runs():
+            for run in self._runs(refs):
                 if run.startswith(INTERNAL) or self._is_merged(run, refs):
                     self.end_run(run)
 
@@ -100,7 +104,9 @@ class GitVersions:
     # --- reading
 
     def resolve(self, ref: str) -> Commit:
-        refs = self.refs()
+        return self._resolve(ref, self.refs())
+
+    def _resolve(self, ref: str, refs: Mapping[str, str]) -> Commit:
         found = refs.get(HEADS + ref) or refs.get(TAGS + ref)
         if found is None and re.fullmatch(r"[0-9a-f]{8,40}", ref):
             found = self.repository.find(ref)
@@ -114,13 +120,14 @@ class GitVersions:
         return None if tip is None else self._commit(tip, refs)
 
     def snapshot(self, ref: str) -> Snapshot:
-        commit = self.resolve(ref)
+        refs = self.refs()
+        commit = self._resolve(ref, refs)
         return GitSnapshot(
             commit,
             self.tree(commit.id),
             self.home.store,
             self._pool,
-            in_place=self.on_main(commit.id),
+            in_place=commit.id in self.repository.line(refs.get(HEADS + MAIN)),
             checkouts=self.home.state / "checkouts",
         )
 
@@ -132,7 +139,7 @@ class GitVersions:
         refs = self.refs()
         if ref == MAIN and HEADS + MAIN not in refs:
             return
-        for commit in self.repository.line(self.resolve(ref).id):
+        for commit in self.repository.line(self._resolve(ref, refs).id):
             yield self._commit(commit, refs)
 
     def branches(self) -> Mapping[str, str]:
@@ -207,7 +214,10 @@ class GitVersions:
         )
 
     def runs(self) -> Sequence[str]:
-        committed = {n.removeprefix(RUNS) for n in self.refs() if n.startswith(RUNS)}
+        return self._runs(self.refs())
+
+    def _runs(self, refs: Mapping[str, str]) -> Sequence[str]:
+        committed = {n.removeprefix(RUNS) for n in refs if n.startswith(RUNS)}
         root = self.home.state / "runs"
         begun = {p.parent.relative_to(root).as_posix() for p in root.rglob(work.RECORD)}
         return sorted(committed | begun)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -20,18 +22,34 @@ class StoreLock:
         self._held = threading.local()
 
     def __enter__(self) -> StoreLock:
+        self._take(fcntl.LOCK_EX)
+        return self
+
+    @contextmanager
+    def if_free(self) -> Iterator[bool]:
+        """Hold the lock if nobody else does; says whether it is held. Never waits."""
+        try:
+            self._take(fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            self._let_go()
+
+    def _take(self, how: int) -> None:
         depth = getattr(self._held, "depth", 0)
         if depth == 0:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX)
+                fcntl.flock(handle, how)
             except BaseException:
                 os.close(handle)
                 raise
             self._held.handle = handle
         self._held.depth = depth + 1
-        return self
 
     def __exit__(
         self,
@@ -39,6 +57,9 @@ class StoreLock:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._let_go()
+
+    def _let_go(self) -> None:
         self._held.depth -= 1
         if self._held.depth == 0:
             os.close(self._held.handle)  # closing the only handle lets go of the lock

@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Literal
 
 from trainset.errors import ChecksumMismatch
 from trainset.model import Frozen
@@ -46,47 +47,51 @@ class FilePool:
     def __init__(self, store: ObjectStore, cache: Path) -> None:
         self._store, self._cache = store, cache
 
-    def holds(self, pointer: Pointer) -> bool:
-        """Whether the home has exactly these bytes; cheap when it has none or other sizes."""
-        info = self._store.head(pointer.path)
-        if info is None or info.size != pointer.size:
-            return False
-        local = self._store.local_path(pointer.path)
-        if local is not None:
-            return measure(pointer.path, local) == pointer
-        if info.sha256 is not None:
-            return info.sha256 == pointer.sha256
-        return hashlib.sha256(self._store.get(pointer.path)).hexdigest() == pointer.sha256
-
-    def taken(self, pointer: Pointer) -> bool:
-        """Whether other bytes lie where ``pointer`` wants to go."""
-        return self._store.head(pointer.path) is not None and not self.holds(pointer)
-
-    def add(self, files: Sequence[tuple[Pointer, Path]]) -> None:
+    def add(
+        self, files: Sequence[tuple[Pointer, Path]], *, check: Callable[[Pointer], None]
+    ) -> None:
         """Put files into the home; what it holds already is passed over.
 
         On return all of them are durable, names and all, also those of a process that was killed.
+
+        Args:
+            check: asked before other bytes at a file's place are replaced; raises to forbid it.
         """
         if not files:
             return
         with ThreadPoolExecutor(THREADS) as pool:
-            found = set(pool.map(self._add, *zip(*files, strict=True)))
-        for folder in found - {None}:
-            assert folder is not None
+            held = dict(zip(files, pool.map(self._holds, (p for p, _ in files)), strict=True))
+            for (pointer, _), found in held.items():
+                if found == "other":
+                    check(pointer)
+            missing = [file for file, found in held.items() if found != "same"]
+            list(pool.map(self._add, missing))
+            paths = (self._store.local_path(pointer.path) for pointer, _ in files)
+            folders = set(pool.map(_sync, (path for path in paths if path is not None)))
+        for folder in folders:
             sync_folder(folder)
 
-    def _add(self, pointer: Pointer, local: Path) -> Path | None:
-        here = self.holds(pointer)
+    def _holds(self, pointer: Pointer) -> Literal["same", "other", "nothing"]:
+        info = self._store.head(pointer.path)
+        if info is None:
+            return "nothing"
+        local = self._store.local_path(pointer.path)
+        if info.size != pointer.size:
+            sha256 = None
+        elif local is not None:
+            sha256 = measure(pointer.path, local).sha256
+        else:
+            sha256 = info.sha256 or hashlib.sha256(self._store.get(pointer.path)).hexdigest()
+        return "same" if sha256 == pointer.sha256 else "other"
+
+    def _add(self, file: tuple[Pointer, Path]) -> None:
+        pointer, local = file
         target = self._store.local_path(pointer.path)
         if target is None:
-            if not here:
-                self._store.put_file(pointer.path, local, sha256=pointer.sha256)
-            return None
-        if not here:
+            self._store.put_file(pointer.path, local, sha256=pointer.sha256)
+        else:
             make_folder(target.parent)
             link_or_copy(local, target)
-        sync_file(target)
-        return target.parent
 
     def fetch(self, pointer: Pointer) -> Path:
         """A local path with the file's bytes; do not write to it.
@@ -124,3 +129,8 @@ class FilePool:
 
     def _link(self, pointer: Pointer, target: Path) -> None:
         link_or_copy(self.fetch(pointer), target)
+
+
+def _sync(path: Path) -> Path:
+    sync_file(path)
+    return path.parent

@@ -21,6 +21,7 @@ import pygit2
 from trainset.errors import InputError
 from trainset.model import Commit
 from trainset.versions.durable import sync_file
+from trainset.versions.locks import StoreLock
 
 _METADATA = "trainset-metadata: "
 
@@ -30,22 +31,27 @@ pygit2.option(pygit2.enums.Option.SET_OWNER_VALIDATION, 0)
 
 
 class Repository:
-    """A bare git repository at ``path``, made when it is not there (take the store's lock first).
+    """A bare git repository at ``path``, made under ``lock`` when it is not there.
 
     Args:
         path: the folder of the repository.
         scratch: a folder on the same file system where new packs are made.
     """
 
-    def __init__(self, path: Path, scratch: Path) -> None:
+    def __init__(self, path: Path, scratch: Path, lock: StoreLock) -> None:
         self.path, self.scratch = path, scratch
-        scratch.mkdir(parents=True, exist_ok=True)
         if not (path / "HEAD").exists():
-            new = scratch / f"init-{secrets.token_hex(6)}"
+            scratch.mkdir(parents=True, exist_ok=True)
+            with lock:
+                self._make()
+        self._git = pygit2.Repository(str(path))
+
+    def _make(self) -> None:
+        if not (self.path / "HEAD").exists():
+            new = self.scratch / f"init-{secrets.token_hex(6)}"
             pygit2.init_repository(new, bare=True, initial_head="main")
             shutil.rmtree(new / "hooks", ignore_errors=True)
-            os.replace(new, path)  # whole at once: half a repository would not open
-        self._git = pygit2.Repository(str(path))
+            os.replace(new, self.path)  # whole at once: half a repository would not open
 
     @property
     def packs(self) -> Path:
@@ -144,6 +150,7 @@ class Repository:
             tree_of: commit whose tree the changes are made to; None: an empty tree.
             changes: tree path to new bytes, or None to take the path out.
         """
+        self.scratch.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self.scratch, prefix="pack-") as folder:
             aside = Path(folder)
             pygit2.init_repository(folder, bare=True)

@@ -16,6 +16,7 @@ from trainset.versions.checkout import add_version, checkout_table, clear_leftov
 from trainset.versions.durable import write_whole
 from trainset.versions.overlay import Overlay
 from trainset.versions.pool import FilePool, Pointer, measure
+from trainset.versions.refs import check_name
 from trainset.versions.tree import (
     FILES,
     PINS,
@@ -65,7 +66,8 @@ class GitWorkspace:
         return sorted(written | self._tree.tables.keys())
 
     def table(self, name: str) -> TableLocation:
-        check_path(f"_/{name}")
+        if "/" in check_name("table", name):
+            raise InputError(f"{name!r} is no valid name of a table: take out the '/'")
         target = self.folder / TABLES / name
         if name in self._tree.tables:
             checkout_table(self._tree, name, self._pool, target)
@@ -136,9 +138,7 @@ class GitWorkspace:
         for name in self.tables():
             self._collect_table(name, changes, new)
         self._collect_files(changes, new)
-        for pointer, _ in new:
-            self._check_free(pointer)
-        self._pool.add(new)
+        self._pool.add(new, check=self._check_free)
         return self._versions.commit_run(self, changes, message, metadata, merged)
 
     def _check_free(self, pointer: Pointer) -> None:
@@ -146,7 +146,7 @@ class GitWorkspace:
 
         Other bytes that no commit pins are left by a killed run and may be replaced.
         """
-        if self._pool.taken(pointer) and (ref := self._versions.pinned_by(pointer, self.run_id)):
+        if ref := self._versions.pinned_by(pointer, self.run_id):
             raise _not_new(pointer.path, ref)
 
     def _collect_table(self, name: str, changes: dict[str, bytes | None], new: NewFiles) -> None:
