@@ -11,6 +11,7 @@ import pytest
 from services.s3_endpoint import S3Bucket
 from version_rows import held, open_git, put_rows, run_once
 
+from trainset.errors import AccessDenied
 from trainset.home import Home, HomeConfig
 from trainset.stores.base import ObjectInfo
 from trainset.stores.s3 import S3Store
@@ -175,3 +176,28 @@ def test_a_merge_killed_between_any_two_writes_is_repaired_by_another_machine(
         assert held(other.snapshot("main"), "media") == new
         assert len(list(other.log())) == 2
     raise AssertionError("a merge of one row took more than 40 writes")
+
+
+class ReadingStore(S3Store):
+    """A key without the right to write."""
+
+    def put(self, key: str, data: bytes, **options: Any) -> ObjectInfo:
+        raise AccessDenied(f"{key}: this key may only read; use one that may write")
+
+
+def test_a_key_that_may_only_read_opens_a_home_that_a_kill_left_unpublished(
+    s3_bucket: S3Bucket, tmp_path: Path
+) -> None:
+    store = DyingStore(s3_bucket.name, "home", s3_bucket.endpoint.credentials)
+    (tmp_path / "killed").mkdir()
+    versions = open_git(Home(store.url, store, tmp_path / "killed", HomeConfig()))
+    workspace = versions.begin("r1")
+    put_rows(workspace, "media", {"a": (1, "one")})
+    assert workspace.commit("first", {})
+    store.left = 2  # main moves, then it dies
+    with pytest.raises(Killed):
+        workspace.merge()
+    (tmp_path / "reader").mkdir()
+    reading = ReadingStore(s3_bucket.name, "home", s3_bucket.endpoint.credentials)
+    reader = open_git(Home(reading.url, reading, tmp_path / "reader", HomeConfig()))
+    assert held(reader.snapshot("main"), "media") == {"a": (1, "one")}

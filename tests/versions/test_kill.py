@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -90,3 +91,23 @@ def test_a_failed_commit_leaves_the_work_to_be_committed_again(folder_home: Home
         "a": (1, "one"),
         "b": (2, "two"),
     }
+
+
+def test_a_reader_does_not_wait_for_a_writer(folder_home: Home) -> None:
+    versions = open_git(folder_home)
+    run_once(versions, "r1", {"media": {"a": (1, "one")}})
+    with versions.lock, ThreadPoolExecutor(1) as other:
+        reading = other.submit(
+            lambda: held(open_git(open_home(folder_home.url)).snapshot("main"), "media")
+        )
+        assert reading.result(timeout=60) == {"a": (1, "one")}
+
+
+def test_what_is_not_published_yet_is_read_from_a_checkout(folder_home: Home) -> None:
+    versions = open_git(folder_home)
+    run_once(versions, "r1", {"media": {"a": (1, "one")}})
+    for manifest in (Path(folder_home.url) / "tables" / "media" / "_versions").iterdir():
+        manifest.unlink()  # as if the merge was killed, and this reader may not write to the home
+    snapshot = versions.snapshot("main")
+    assert snapshot.table("media").uri.startswith(str(folder_home.state))
+    assert held(snapshot, "media") == {"a": (1, "one")}
