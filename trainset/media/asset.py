@@ -77,14 +77,14 @@ class Asset:
 
     def picture_facts(self) -> PictureFacts:
         """Upright size and frames of an image. Raises MediaUnreadable."""
-        return self._named(lambda: probe_picture(self.data))
+        return self.named(lambda: probe_picture(self.data))
 
     def pages(self, limit: int | None = None) -> Sequence[Page]:
         """The first ``limit`` pages of a document or a TIFF (None: all). Raises MediaUnreadable."""
         if self.modality == "document":
             from trainset.media.paper import page_texts
 
-            texts = self._named(lambda: page_texts(self.data, limit))
+            texts = self.named(lambda: page_texts(self.data, limit))
             return [Page(n + 1, text, self._draw(n)) for n, text in enumerate(texts)]
         count = self.picture_facts().pages or 1
         return [
@@ -98,18 +98,18 @@ class Asset:
         if self.modality == "document":
             from trainset.media.paper import probe_pdf
 
-            return self._named(lambda: probe_pdf(self.data))
+            return self.named(lambda: probe_pdf(self.data))
         return (self.picture_facts().pages or 1) if self.mime == "image/tiff" else 1
 
     @cached_property
     def _picture(self) -> Image.Image:
         self.decodes += 1
         if self.modality == "image":
-            return self._named(lambda: open_upright(self.data))
+            return self.named(lambda: open_upright(self.data))
         if self.modality == "video":
             from trainset.media.timed import first_frame
 
-            return self._named(lambda: first_frame(self.data))
+            return self.named(lambda: first_frame(self.data))
         if self.modality == "document":
             return self._draw(0)(FIRST_PAGE_DPI)
         raise MediaUnreadable(f"{self.key!r}: a medium of kind {self.modality} has no picture")
@@ -118,12 +118,13 @@ class Asset:
         if self.modality == "document":
             from trainset.media.paper import render_page
 
-            return lambda dpi: self._named(lambda: render_page(self.data, page, dpi))
+            return lambda dpi: self.named(lambda: render_page(self.data, page, dpi))
         if page == 0:
             return lambda dpi: self.pil()
-        return lambda dpi: self._named(lambda: open_upright(self.data, page))
+        return lambda dpi: self.named(lambda: open_upright(self.data, page))
 
-    def _named(self, decode: Callable[[], T]) -> T:
+    def named(self, decode: Callable[[], T]) -> T:
+        """What ``decode`` gives; its MediaUnreadable gets the key and the next step."""
         try:
             return decode()
         except MediaUnreadable as err:

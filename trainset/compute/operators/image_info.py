@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -56,25 +57,28 @@ class ImageInfo:
         return None
 
     def prepare(self, asset: Asset) -> dict[str, Any]:
-        with opened(asset.data) as image:
-            exif = image.getexif()
-            camera = " ".join(
-                str(exif[tag]).strip("\0 ")
-                for tag in (ExifTags.Base.Make, ExifTags.Base.Model)
-                if tag in exif
-            )
-            taken = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.DateTimeOriginal)
-            header = {
-                "format": image.format,
-                "mode": image.mode,
-                "orientation": int(exif.get(ExifTags.Base.Orientation, 1)),
-                "taken_at": _iso(taken),
-                "camera": camera or None,
-            }
-        return header | _look(asset.pil())
+        return asset.named(lambda: _header(asset.data)) | _look(asset.pil())
 
     def compute(self, batch: Sequence[Any]) -> Sequence[Any]:
         return batch
+
+
+def _header(data: bytes | Path) -> dict[str, Any]:
+    with opened(data) as image:
+        exif = image.getexif()
+        camera = " ".join(
+            str(exif[tag]).strip("\0 ")
+            for tag in (ExifTags.Base.Make, ExifTags.Base.Model)
+            if tag in exif
+        )
+        taken = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.DateTimeOriginal)
+        return {
+            "format": image.format,
+            "mode": image.mode,
+            "orientation": int(exif.get(ExifTags.Base.Orientation, 1)),
+            "taken_at": _iso(taken),
+            "camera": camera or None,
+        }
 
 
 def _iso(taken: Any) -> str | None:
