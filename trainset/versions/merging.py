@@ -9,6 +9,7 @@ from trainset.errors import InputError
 from trainset.model import Commit
 from trainset.versions.base import MAIN, FileChange, MainMoved, Snapshot
 from trainset.versions.replay import take_changes
+from trainset.versions.runs import INTERNAL
 from trainset.versions.tree import CommitTree
 from trainset.versions.workspace import GitWorkspace
 
@@ -108,6 +109,4 @@ def _file_changes(before: CommitTree, after: CommitTree) -> dict[str, FileChange
 
 
 def _internal_id(what: str) -> str:
-    from trainset.versions.git import INTERNAL
-
     return f"{INTERNAL}{what}-{secrets.token_hex(4)}"

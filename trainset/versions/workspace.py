@@ -31,7 +31,7 @@ from trainset.versions.tree import (
 
 if TYPE_CHECKING:
     from trainset.tables.base import TableStore
-    from trainset.versions.git import GitVersions
+    from trainset.versions.runs import RunBranches
 
 RECORD = "run.json"
 NewFiles = list[tuple[Pointer, Path]]
@@ -46,7 +46,7 @@ class GitWorkspace:
 
     def __init__(
         self,
-        versions: GitVersions,
+        versions: RunBranches,
         *,
         run_id: str,
         folder: Path,
