@@ -83,6 +83,10 @@ class TinySource:
         rows = self.open(ref).table("media").to_arrow().to_pylist()
         return {row["key"].removeprefix("cam/"): row for row in rows}
 
+    def root_hash(self, ref: str = "main") -> str:
+        """What the commit's tables say, as one number (see ``trainset.tables.root_hash``)."""
+        return self.home.versions.resolve(ref).metadata["root"]
+
     def media_objects(self) -> dict[str, tuple[int, int]]:
         """What the home holds under ``media/``, with inode and mtime: they tell a second put."""
         place = Path(self.spec.home) / "media"

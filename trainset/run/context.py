@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +20,7 @@ from trainset.tables.lance_store import LanceTableStore
 if TYPE_CHECKING:
     from trainset.tables.base import Table
     from trainset.transfer.ledger import Ledger
-    from trainset.versions.base import Workspace
+    from trainset.versions.base import VersionStore, Workspace
 
 
 class RunContext(Frozen):
@@ -55,7 +58,7 @@ class Run:
     @property
     def scratch(self) -> Path:
         """Local folder of what the steps hand to each other; goes with the run."""
-        folder = self.home.state / "scratch" / self.context.run_id
+        folder = _scratch(self.home, self.context.run_id)
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
@@ -77,10 +80,9 @@ def begin_run(context: RunContext) -> Run:
     What a crashed run had sent and computed is not lost: the ledger and the compute cache keep it.
     """
     run = Run(context)
-    locks = run.home.state / "locks"
-    locks.mkdir(exist_ok=True)
-    _discard_crashed(run, locks)
-    _held[context.run_id] = _lock(locks / context.run_id)
+    with _locks(run) as locks:
+        _discard_crashed(run, locks)
+        _held[context.run_id] = _lock(locks / context.run_id)
     _ = run.workspace
     return run
 
@@ -90,16 +92,41 @@ def end_run(context: RunContext) -> None:
     run = Run(context)
     shutil.rmtree(run.scratch, ignore_errors=True)
     if (lock := _held.pop(context.run_id, None)) is not None:
-        path = Path(str(lock.name))
-        if context.run_id in run.home.versions.runs():
-            path.rename(path.with_suffix(KEPT))
-        else:
-            path.unlink(missing_ok=True)
-        lock.close()
+        with _locks(run) as locks:
+            path = locks / context.run_id
+            if branches_of(run.home.versions, context.run_id):
+                path.rename(path.with_name(path.name + KEPT))
+            else:
+                path.unlink(missing_ok=True)
+            lock.close()
+
+
+def branches_of(versions: VersionStore, run_id: str) -> list[str]:
+    """Run branches that are there of one run: its own, then its replays from first to last."""
+    own = re.compile(re.escape(run_id) + r"(?:\.r(\d+))?")
+    found = [(int(m[1] or 0), name) for name in versions.runs() if (m := own.fullmatch(name))]
+    return [name for _, name in sorted(found)]
 
 
 def now() -> datetime:
     return datetime.now(UTC)
+
+
+def _scratch(home: Home, run_id: str) -> Path:
+    return home.state / "scratch" / run_id
+
+
+@contextmanager
+def _locks(run: Run) -> Iterator[Path]:
+    """The folder of the runs' locks, held alone.
+
+    A lock that is not taken yet, or no longer, would look like that of a crashed run.
+    """
+    folder = run.home.state / "locks"
+    folder.mkdir(exist_ok=True)
+    with (run.home.state / "locks.lock").open("wb") as one:
+        fcntl.flock(one, fcntl.LOCK_EX)
+        yield folder
 
 
 def _lock(path: Path) -> IO[bytes]:
@@ -120,8 +147,9 @@ def _discard_crashed(run: Run, locks: Path) -> None:
             handle = _lock(path)
         except BlockingIOError:
             continue  # that run is alive
-        for branch in run.home.versions.runs():
-            if branch == path.stem or branch.startswith(f"{path.stem}.r"):  # .r: replayed
-                run.home.versions.begin(branch).discard()
+        run_id = path.name.removesuffix(KEPT)
+        for branch in branches_of(run.home.versions, run_id):
+            run.home.versions.begin(branch).discard()
+        shutil.rmtree(_scratch(run.home, run_id), ignore_errors=True)
         path.unlink(missing_ok=True)
         handle.close()
