@@ -121,18 +121,23 @@ def test_a_thumbnail_operator_without_a_destination_says_so() -> None:
         operator.setup()
 
 
-def test_ocr_reads_rendered_text_in_reading_order() -> None:
+@pytest.fixture(scope="module")
+def reader() -> Operator:
+    return make("ocr")
+
+
+def test_ocr_reads_rendered_text_in_reading_order(reader: Operator) -> None:
     page = Image.new("RGB", (640, 220), "white")
     draw = ImageDraw.Draw(page)
     lines = ("Order 4711 of 3 May", "Total 128.50 EUR", "Thank you")
     for i, line in enumerate(lines):
         draw.text((30, 25 + i * 62), line, font=ImageFont.load_default(size=32), fill="black")
-    assert value(make("ocr"), jpeg(page)).split("\n") == list(lines)
+    assert value(reader, jpeg(page)).split("\n") == list(lines)
 
 
-def test_ocr_takes_the_text_layer_first_and_reads_pages_without_one() -> None:
+def test_ocr_takes_the_text_layer_first_and_reads_pages_without_one(reader: Operator) -> None:
     document = Asset("d", make_pdf(), "application/pdf", "document")
-    first, second = value(make("ocr"), document).split("\f")
+    first, second = value(reader, document).split("\f")
     assert first.startswith("Field report, week 45")
     assert "DELIVERY NOTE 8841" in second
     assert "12 yellow stars" in second
@@ -146,15 +151,15 @@ def test_ocr_says_which_pages_it_did_not_read() -> None:
     )
 
 
-def test_ocr_of_a_picture_without_text_is_empty() -> None:
-    assert value(make("ocr"), jpeg(Image.new("RGB", (200, 100), "grey"))) == ""
+def test_ocr_of_a_picture_without_text_is_empty(reader: Operator) -> None:
+    assert value(reader, jpeg(Image.new("RGB", (200, 100), "grey"))) == ""
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="the folder of real inputs is not here")
-def test_ocr_reads_a_real_scan() -> None:
+def test_ocr_reads_a_real_scan(reader: Operator) -> None:
     scan = (DATA / "ocr/phototest.tif").read_bytes()
     truth = (DATA / "ocr/phototest.gold.txt").read_text().split()
-    read = value(make("ocr"), Asset("s", scan, "image/tiff", "image")).split()
+    read = value(reader, Asset("s", scan, "image/tiff", "image")).split()
     assert len(set(truth) & set(read)) >= 0.95 * len(set(truth))
 
 
