@@ -14,7 +14,7 @@ from pathlib import Path
 
 from prefect.runtime import flow_run
 
-from blocks.resolve import resolve_credentials
+from trainset.model import Credentials
 from trainset.run.context import RunContext, begin_run, end_run
 from trainset.run.summary import write_failed_summary
 from trainset.spec import load_spec
@@ -37,7 +37,7 @@ def dataset_run(
         run_id=f"{started:%Y%m%d-%H%M%S}-{str(flow_run.id)[:8]}",
         started_at=started,
         spec=dataset,
-        credentials=resolve_credentials(dataset.credentials),
+        credentials=_credentials(dataset.credentials),
         models=models,
         retry_failed=retry_failed,
     )
@@ -49,3 +49,11 @@ def dataset_run(
         raise
     finally:
         end_run(context)
+
+
+def _credentials(block: str | None) -> Credentials | None:
+    if block is None:
+        return None
+    from blocks.resolve import resolve_credentials  # late: its AWS libraries take seconds
+
+    return resolve_credentials(block)
