@@ -35,7 +35,7 @@ def example_searches(dataset: Dataset, spec: DatasetSpec) -> tuple[list[Search],
     if clip is not None:
         name, column = clip
         if spec.name == SAMPLE or not str(column.params.get("model", "")).endswith(TINY):
-            text = f"a photo of a {label}" if label else "a photo"
+            text = _caption(dataset) or (f"a photo of a {label}" if label else "a photo")
             searches.append(_ask(dataset, "text", text, lambda v: v.search(text, k=HITS)))
         else:
             notes.append(NO_TEXT)
@@ -109,6 +109,15 @@ def _labels(dataset: Dataset, ids: list[str]) -> dict[str, str]:
         if row["class"]:
             found.setdefault(row["media_id"], set()).add(row["class"])
     return {media: ", ".join(sorted(classes)) for media, classes in found.items()}
+
+
+def _caption(dataset: Dataset) -> str | None:
+    """The shortest caption: what a person would type."""
+    if "annotations" not in dataset.tables():
+        return None
+    said = dataset.table("annotations").where("kind = 'caption'").select(["text"]).to_arrow()
+    found = [text for text in said["text"].to_pylist() if text]
+    return min(found, key=lambda text: (len(text), text)) if found else None
 
 
 def _commonest_class(dataset: Dataset) -> str | None:
