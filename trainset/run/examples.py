@@ -59,9 +59,12 @@ def _like_an_image(dataset: Dataset, column: str) -> Iterator[Search]:
     view = dataset.table("media")
     if column not in view.schema.names:
         return
-    filled = view.where(f"{column} IS NOT NULL").select(["key", "uri"]).to_arrow().sort_by("key")
+    there = f"{column} IS NOT NULL AND modality = 'image'"
+    filled = view.where(there).select(["key", "uri", "size"]).to_arrow()
     if filled.num_rows:
-        first = filled.slice(0, 1).to_pylist()[0]
+        # The largest file: small ones may be blank.
+        order = [("size", "descending"), ("key", "ascending")]
+        first = filled.sort_by(order).slice(0, 1).to_pylist()[0]
         image = dataset.read_media(first["uri"])
         yield _ask(dataset, "image", first["key"], lambda v: v.search(image=image, k=HITS))
 
