@@ -10,8 +10,8 @@ from trainset.errors import NotFound
 from trainset.identity import hash128
 from trainset.model import Commit, LeftOut
 from trainset.run import left_out
-from trainset.run.context import Run, RunContext, branches_of
-from trainset.run.metadata import align_work, sync_work
+from trainset.run.context import Run, RunContext
+from trainset.run.overtaken import replayed_on_main, taken_up
 from trainset.run.reports import Published, StageReport
 from trainset.tables.base import Table
 from trainset.tables.lance_store import LanceTableStore
@@ -19,7 +19,6 @@ from trainset.tables.root_hash import root_hash
 from trainset.versions.base import MainMoved, VersionStore
 from trainset.versions.diff import diff_tables
 from trainset.versions.gate import GateInput, Verdict, judge, lost_columns
-from trainset.versions.replay import replay
 
 SPEC = "_meta/spec.yaml"
 
@@ -37,7 +36,7 @@ def publish(context: RunContext, report: StageReport) -> Published:
     head = run.home.versions.head()
     if head is not None and head.metadata.get("run_id") == context.run_id:
         return _published(run, head, head.parents, report, replayed=0)
-    run, replayed = _taken_up(run, report)
+    run, replayed = taken_up(run, report)
     while True:
         base = run.workspace.base
         verdict = _judge(run, report)
@@ -60,7 +59,7 @@ def publish(context: RunContext, report: StageReport) -> Published:
             merged = run.workspace.merge()
         except MainMoved:
             replayed += 1
-            run = _replayed(run)
+            run = replayed_on_main(run)
             continue
         parents = (base.id,) if base is not None else ()
         return _published(run, merged, parents, report, verdict, items, replayed=replayed)
@@ -121,33 +120,6 @@ def _unchanged(
         left_out=tuple(items),
         gate=() if verdict is None else verdict.checks,
     )
-
-
-def _replayed(run: Run) -> Run:
-    """The run's changes on a fresh branch from main; labels are matched again with all its media.
-
-    Streams that moved on main too are synced again from main's state: cursors are never merged.
-    """
-    fresh = replay(run.home.versions, run.workspace)
-    context = run.context.model_copy(update={"run_id": fresh.workspace.run_id})
-    synced = [sync_work(context, source) for source in sorted({s for s, _ in fresh.moved_streams})]
-    align_work(context, synced)
-    return Run(context)
-
-
-def _taken_up(run: Run, report: StageReport) -> tuple[Run, int]:
-    """The run; one that a cut off publish had replayed goes on where it was replayed to.
-
-    Returns the number of that replay, too (0: none). The cut may have come before moved streams
-    were synced again and labels matched again, so both are done; what is as on main is not read.
-    """
-    branches = branches_of(run.home.versions, run.context.run_id)
-    if not branches or branches[0] == run.context.run_id:
-        return run, 0
-    context = run.context.model_copy(update={"run_id": branches[-1]})
-    sources = run.spec.metadata if report.metadata is not None else ()
-    align_work(context, [sync_work(context, source.name) for source in sources])
-    return Run(context), int(branches[-1].rpartition(".r")[2])
 
 
 def _judge(run: Run, report: StageReport) -> Verdict:
