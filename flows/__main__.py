@@ -1,4 +1,4 @@
-"""``python -m flows``: run the flows ad hoc, against your Prefect server or one started for the run."""
+"""``python -m flows``: run flows ad hoc, on your Prefect server or on one started for the run."""
 
 from __future__ import annotations
 

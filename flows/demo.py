@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +16,9 @@ from trainset.errors import InputError, NotFound
 from trainset.home import open_home
 from trainset.metadata.discover import Guess, guess_spec
 from trainset.run.estimate import estimate_run
-from trainset.sample import SAMPLE, sample_folder, tiny_clip_folder
+from trainset.run.examples import SAMPLE, TINY
 
+CACHE = Path(__file__).resolve().parents[1] / ".cache"  # what the demo makes once
 HEADER = """\
 # Found and guessed by 'make demo' from {source}.
 # The next 'make demo' writes this file again: copy it to make it your own, then
@@ -39,7 +43,9 @@ def run_demo(options: argparse.Namespace) -> int:
     if options.dry_run:
         say("Dry run: nothing was moved. Run it without DRY_RUN to go ahead.")
         return 0
-    spec = _write_spec(guess, source, options.out)
+    if options.model is None:
+        _train_model()
+    spec = _write_spec(guess, source)
     with managed_server():
         from flows.pipeline import pipeline
 
@@ -53,17 +59,32 @@ def say(*lines: str) -> None:
 
 def _source(given: Path | None) -> Path:
     if given is None:
-        say("No SOURCE given: using a sample that trainset generates (photographs it is not).")
-        return sample_folder(progress=say)
+        say("No SOURCE given: using a sample of drawn scenes that trainset makes itself.")
+        return _make_sample(CACHE / SAMPLE)
     if not given.is_dir():
         raise NotFound(f"{given}: there is no such folder; give SOURCE=<a folder of media>")
     return given.expanduser().resolve()
 
 
+def _make_sample(folder: Path) -> Path:
+    """Draw the sample once; the folder appears whole, because a name may outlive a kill -9."""
+    if not folder.exists():
+        from trainset.sample import write_sample
+
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        building = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+        write_sample(building)
+        try:
+            os.rename(building, folder)
+        except OSError:  # another demo was first; what it drew is the same
+            shutil.rmtree(building)
+    return folder
+
+
 def _model(given: str | None) -> dict[str, Any]:
     """Parameters of the ``open_clip`` column."""
     if given is None:
-        return {"model": str(tiny_clip_folder(progress=say))}
+        return {"model": f"local-dir:{CACHE / TINY}"}
     model, _, weights = given.partition("/")
     if given.startswith(("local-dir:", "hf-hub:")):
         return {"model": given}
@@ -74,11 +95,28 @@ def _model(given: str | None) -> dict[str, Any]:
     return {"model": model, "weights": weights}
 
 
+def _train_model() -> None:
+    """Train the small OpenCLIP once; it lets the demo search by meaning without a download."""
+    from tqdm import tqdm
+
+    from trainset.sample.clip import is_trained, train_tiny_clip
+
+    if is_trained(CACHE / TINY):
+        return
+    with tqdm(desc="Training a small OpenCLIP (once, about a minute)", unit="step") as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        train_tiny_clip(CACHE / TINY, progress=show)
+
+
 def _home(out: str) -> str:
     return out if "://" in out else str(Path(out).expanduser().resolve())
 
 
-def _write_spec(guess: Guess, source: Path, out: str) -> Path:
+def _write_spec(guess: Guess, source: Path) -> Path:
     """Leave the spec in the home, and give a local path of it."""
     home = open_home(guess.spec.home, create=True)
     body = HEADER.format(source=source) + guess.spec.to_yaml()

@@ -13,7 +13,7 @@ from trainset.run.context import RunContext
 from trainset.run.reports import CellOutcome, CellWork, StageReport
 
 
-@task(name="plan-cells", **ONCE)
+@task(name="plan-cells", task_run_name="plan-cells", **ONCE)
 def plan_cells(run: RunContext) -> list[CellWork]:
     """Find the cells that are new, stale or to be tried again."""
     return step.plan_work(run)
@@ -22,11 +22,11 @@ def plan_cells(run: RunContext) -> list[CellWork]:
 @task(name="compute-partition", task_run_name="compute-partition {work.label}", **RETRIED)
 def compute_partition(run: RunContext, work: CellWork) -> CellOutcome:
     """Compute the due cells of one fragment; finished batches are kept whatever happens."""
-    progress = task_progress("compute-progress", f"partition {work.label}", work.cells)
-    return step.compute_work(run, work, progress=progress)
+    with task_progress("compute-progress", f"partition {work.label}", work.cells) as progress:
+        return step.compute_work(run, work, progress=progress)
 
 
-@task(name="commit-cells", **ONCE)
+@task(name="commit-cells", task_run_name="commit-cells", **ONCE)
 def commit_cells(run: RunContext, outcomes: Sequence[CellOutcome]) -> StageReport:
     """Make the cells of all partitions visible at once."""
     return step.commit_work(run, outcomes)

@@ -20,7 +20,7 @@ def sync_source(run: RunContext, source: str) -> SyncResult:
     return step.sync_work(run, source)
 
 
-@task(name="align-annotations", **ONCE)
+@task(name="align-annotations", task_run_name="align-annotations", **ONCE)
 def align_annotations(run: RunContext, synced: Sequence[SyncResult] = ()) -> StageReport:
     """Match label records with media; what matches twice is reported, never guessed."""
     report = step.align_work(run, synced)

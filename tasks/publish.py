@@ -16,7 +16,7 @@ from trainset.run.context import RunContext
 from trainset.run.reports import Exported, Published, StageReport
 
 
-@task(name="publish", **RETRIED)
+@task(name="publish", task_run_name="publish", **RETRIED)
 def publish(run: RunContext, report: StageReport) -> Published:
     """Ask the gate; when it is content commit, merge into main, and tag."""
     published = step.publish(run, report)
@@ -26,13 +26,13 @@ def publish(run: RunContext, report: StageReport) -> Published:
     return published
 
 
-@task(name="look-up-commit", **RETRIED)
+@task(name="look-up-commit", task_run_name="look-up-commit", **RETRIED)
 def look_up_commit(run: RunContext, ref: str) -> Published:
     """Find the commit that a branch, tag or commit id names."""
     return step.look_up(run, ref)
 
 
-@task(name="write-report", **ONCE)
+@task(name="write-report", task_run_name="write-report", **ONCE)
 def write_report(
     run: RunContext, published: Published, exports: Sequence[Exported] = ()
 ) -> RunSummary:

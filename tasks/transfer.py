@@ -15,7 +15,7 @@ from trainset.run.context import RunContext
 from trainset.run.reports import BatchResult, StageReport, TransferBatch, TransferWork
 
 
-@task(name="plan-transfer", **RETRIED)
+@task(name="plan-transfer", task_run_name="plan-transfer", **RETRIED)
 def plan_transfer(run: RunContext) -> TransferWork:
     """List the sources against the media table; nothing moves yet."""
     return step.plan_work(run)
@@ -29,11 +29,11 @@ def plan_transfer(run: RunContext) -> TransferWork:
 )
 def transfer_batch(run: RunContext, batch: TransferBatch) -> BatchResult:
     """Send one batch of files; files that are there already are not sent again."""
-    progress = task_progress("transfer-progress", f"batch {batch.label}", batch.files)
-    return step.send_work(run, batch, progress=progress)
+    with task_progress("transfer-progress", f"batch {batch.label}", batch.files) as progress:
+        return step.send_work(run, batch, progress=progress)
 
 
-@task(name="write-media-rows", **ONCE)
+@task(name="write-media-rows", task_run_name="write-media-rows", **ONCE)
 def write_media_rows(
     run: RunContext, work: TransferWork, results: Sequence[BatchResult]
 ) -> StageReport:

@@ -99,9 +99,10 @@ def align_markdown(report: HasAlignment | Mapping[str, Any]) -> str:
 
 def gate_markdown(verdict: HasGate) -> str:
     """What the gate looked at, and where main is now."""
-    moved = (
-        f"main moved to `{verdict.commit[:12]}`" if verdict.commit else "main stays where it was"
-    )
+    if verdict.status == "completed" and verdict.commit:
+        moved = f"main moved to `{verdict.commit[:12]}`"
+    else:
+        moved = "main stays where it was"
     tag = f", tagged `{verdict.tag}`" if verdict.tag else ""
     rows = [(r.check, r.value, r.limit, r.verdict) for r in verdict.gate]
     lines = [f"**{verdict.status.capitalize()}**: {moved}{tag}."]
