@@ -29,7 +29,7 @@ ui: $(STAMP)
 	@$(PY) -m flows ui
 
 doctor: $(STAMP)
-	@$(PY) -m flows doctor
+	@$(PY) -m flows doctor --home "$$OUT"
 
 lint: $(STAMP)
 	$(PY) -m ruff check .

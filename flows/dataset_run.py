@@ -1,9 +1,4 @@
-"""``dataset_run``: a flow's run branch, from its beginning to its summary, whatever happens.
-
-Inside the context the work goes to the run branch and main is untouched. Success publishes it
-(gate, commit, merge, tag); failure keeps the branch for a look, writes a summary that says so, and
-fails the flow; a crash is found by the next run, which starts from ledger and compute cache.
-"""
+"""``dataset_run``: the run branch of a flow run, from its beginning to its summary."""
 
 from __future__ import annotations
 
@@ -15,8 +10,8 @@ from pathlib import Path
 from prefect.runtime import flow_run
 
 from trainset.model import Credentials
-from trainset.run.context import RunContext, begin_run, end_run
-from trainset.run.summary import write_failed_summary
+from trainset.run.context import RunContext
+from trainset.run.local import new_context, running
 from trainset.spec import load_spec
 
 
@@ -24,7 +19,11 @@ from trainset.spec import load_spec
 def dataset_run(
     spec: str, *, models: Path | None = None, retry_failed: bool = False
 ) -> Iterator[RunContext]:
-    """Begin a run on a branch named after this flow run, and end it.
+    """Begin a run on a branch named after this flow run, and end it, whatever happens.
+
+    Inside the context the work goes to the run branch and main is untouched; ``stages.publish``
+    moves main. A failure keeps the branch for a look and leaves a summary that says so; after a
+    crash the next run starts from the ledger and the compute cache.
 
     Args:
         spec: path of dataset.yaml.
@@ -32,23 +31,15 @@ def dataset_run(
         retry_failed: compute cells again that failed for good.
     """
     dataset = load_spec(Path(spec))
-    started = datetime.now(UTC)
-    context = RunContext(
-        run_id=f"{started:%Y%m%d-%H%M%S}-{str(flow_run.id)[:8]}",
-        started_at=started,
-        spec=dataset,
+    context = new_context(
+        dataset,
+        run_id=f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{str(flow_run.id)[:8]}",
         credentials=_credentials(dataset.credentials),
         models=models,
         retry_failed=retry_failed,
     )
-    begin_run(context)
-    try:
+    with running(context):
         yield context
-    except BaseException as err:
-        write_failed_summary(context, err)
-        raise
-    finally:
-        end_run(context)
 
 
 def _credentials(block: str | None) -> Credentials | None:

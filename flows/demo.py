@@ -103,7 +103,8 @@ def _train_model() -> None:
 
     if is_trained(CACHE / TINY):
         return
-    with tqdm(desc="Training a small OpenCLIP (once, about a minute)", unit="step") as bar:
+    say("Training a small OpenCLIP, once; it takes about a minute.")
+    with tqdm(desc="training", unit="step", disable=None) as bar:
 
         def show(done: int, total: int) -> None:
             bar.total = total

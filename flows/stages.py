@@ -1,9 +1,18 @@
-"""The stages that flows are made of: which tasks, in which order, over which partitions."""
+"""The stages that flows are made of: which tasks, in which order, over which partitions.
+
+Tasks hand futures to tasks, so that the graph in the UI shows what waited for what. The run itself
+is quoted: Prefect would look for futures in it at every call, and draw arrows between tasks whose
+results happen to share a value.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
 from prefect import State, unmapped
+from prefect.futures import PrefectFuture
 from prefect.states import Failed
+from prefect.utilities.annotations import quote
 
 from tasks import compute as compute_tasks
 from tasks import export as export_tasks
@@ -14,59 +23,75 @@ from trainset.model import RunSummary
 from trainset.run.context import RunContext
 from trainset.run.reports import Exported, Published, StageReport
 
+Future = PrefectFuture[Any]
+Report = PrefectFuture[StageReport]
 
-def transfer(run: RunContext) -> StageReport:
+
+def transfer(run: RunContext) -> Report:
     """List, send batch by batch, write the media rows."""
-    work = transfer_tasks.plan_transfer.submit(run)
-    results = transfer_tasks.transfer_batch.map(
-        unmapped(run), work.result().batches, wait_for=[work]
-    )
-    return transfer_tasks.write_media_rows(run, work, results)
+    work = transfer_tasks.plan_transfer.submit(quote(run))
+    batches = work.result().batches
+    results = transfer_tasks.transfer_batch.map(unmapped(quote(run)), batches, wait_for=[work])
+    return _ended(transfer_tasks.write_media_rows.submit(quote(run), work, results), *results)
 
 
-def sync(run: RunContext, media: StageReport | None = None) -> StageReport:
+def sync(run: RunContext, media: Report | None = None) -> Report:
     """Read every metadata source, then match all labels with all media."""
     names = [source.name for source in run.spec.metadata]
-    synced = metadata_tasks.sync_source.map(unmapped(run), names, wait_for=[media])
-    return metadata_tasks.align_annotations(run, synced)
+    synced = metadata_tasks.sync_source.map(unmapped(quote(run)), names, wait_for=[media])
+    return _ended(metadata_tasks.align_annotations.submit(quote(run), synced), *synced)
 
 
-def align(run: RunContext) -> StageReport:
+def align(run: RunContext) -> Report:
     """Match all labels with all media."""
-    return metadata_tasks.align_annotations(run)
+    return _ended(metadata_tasks.align_annotations.submit(quote(run)))
 
 
-def compute(run: RunContext, before: StageReport | None = None) -> StageReport:
+def compute(run: RunContext, before: Report | None = None) -> Report:
     """Plan the due cells, compute them fragment by fragment, make them visible at once."""
-    work = compute_tasks.plan_cells.submit(run, wait_for=[before])
-    outcomes = compute_tasks.compute_partition.map(unmapped(run), work.result(), wait_for=[work])
-    return compute_tasks.commit_cells(run, outcomes)
+    work = compute_tasks.plan_cells.submit(quote(run), wait_for=[before])
+    parts = work.result()
+    outcomes = compute_tasks.compute_partition.map(unmapped(quote(run)), parts, wait_for=[work])
+    done = compute_tasks.commit_cells.submit(quote(run), outcomes, wait_for=[work])
+    return _ended(done, *outcomes)
 
 
-def publish(run: RunContext, *reports: StageReport) -> Published:
+def publish(run: RunContext, *reports: Report) -> PrefectFuture[Published]:
     """Gate, commit, merge, tag."""
-    return publish_tasks.publish(run, sum(reports, StageReport()), wait_for=list(reports))
+    return _ended(publish_tasks.publish.submit(quote(run), list(reports)))
 
 
-def look_up(run: RunContext, ref: str) -> Published:
+def look_up(run: RunContext, ref: str) -> PrefectFuture[Published]:
     """The commit of ``ref``, for flows that only read."""
-    return publish_tasks.look_up_commit(run, ref)
+    return _ended(publish_tasks.look_up_commit.submit(quote(run), ref))
 
 
-def export(run: RunContext, published: Published, name: str | None = None) -> list[Exported]:
+def export(
+    run: RunContext, published: PrefectFuture[Published], name: str | None = None
+) -> list[PrefectFuture[Exported]]:
     """Write the spec's exports of a commit, or the one called ``name``."""
-    if published.commit is None:
+    if published.result().commit is None:
         return []
     names = [one for one in run.spec.exports if name in (None, one)]
-    futures = export_tasks.export.map(unmapped(run), unmapped(published), names)
-    return [future.result() for future in futures]
+    futures = export_tasks.export.map(unmapped(quote(run)), unmapped(published), names)
+    return [_ended(future) for future in futures]
 
 
 def report(
-    run: RunContext, published: Published, exports: list[Exported] | None = None
+    run: RunContext,
+    published: PrefectFuture[Published],
+    exports: list[PrefectFuture[Exported]] | None = None,
 ) -> RunSummary | State[RunSummary]:
     """Write the run's summary and report; what the gate refused ends the flow as failed."""
-    summary: RunSummary = publish_tasks.write_report(run, published, exports or [])
+    written = publish_tasks.write_report.submit(quote(run), published, exports or [])
+    summary: RunSummary = written.result()
     if summary.status == "refused":
-        return Failed(message="; ".join(published.reasons), data=summary)
+        return Failed(message="; ".join(published.result().reasons), data=summary)
     return summary
+
+
+def _ended(last: Future, *before: Future) -> Future:
+    """Wait; the first task that failed ends the flow with its own error, not a follower's."""
+    for future in (*before, last):
+        future.result()
+    return last

@@ -8,6 +8,7 @@ from prefect import task
 
 from tasks.policy import ONCE, RETRIED
 from tasks.progress import task_progress
+from tasks.say import tell
 from trainset.run import compute as step
 from trainset.run.context import RunContext
 from trainset.run.reports import CellOutcome, CellWork, StageReport
@@ -23,10 +24,10 @@ def plan_cells(run: RunContext) -> list[CellWork]:
 def compute_partition(run: RunContext, work: CellWork) -> CellOutcome:
     """Compute the due cells of one fragment; finished batches are kept whatever happens."""
     with task_progress("compute-progress", f"partition {work.label}", work.cells) as progress:
-        return step.compute_work(run, work, progress=progress)
+        return tell(step.compute_work(run, work, progress=progress))
 
 
 @task(name="commit-cells", task_run_name="commit-cells", **ONCE)
 def commit_cells(run: RunContext, outcomes: Sequence[CellOutcome]) -> StageReport:
     """Make the cells of all partitions visible at once."""
-    return step.commit_work(run, outcomes)
+    return tell(step.commit_work(run, outcomes))

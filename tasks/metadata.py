@@ -8,6 +8,7 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
 from tasks.policy import ONCE, RETRIED
+from tasks.say import tell
 from trainset.report.markdown import align_markdown
 from trainset.run import metadata as step
 from trainset.run.context import RunContext
@@ -17,13 +18,13 @@ from trainset.run.reports import StageReport, SyncResult
 @task(name="sync-source", task_run_name="sync-source {source}", tags=["metadata"], **RETRIED)
 def sync_source(run: RunContext, source: str) -> SyncResult:
     """Read the new and changed records of one metadata source."""
-    return step.sync_work(run, source)
+    return tell(step.sync_work(run, source))
 
 
 @task(name="align-annotations", task_run_name="align-annotations", **ONCE)
 def align_annotations(run: RunContext, synced: Sequence[SyncResult] = ()) -> StageReport:
     """Match label records with media; what matches twice is reported, never guessed."""
-    report = step.align_work(run, synced)
+    report = tell(step.align_work(run, synced))
     create_markdown_artifact(
         align_markdown(report), key="alignment-report", description="How labels met media"
     )

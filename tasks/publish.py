@@ -8,6 +8,7 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
 from tasks.policy import ONCE, RETRIED
+from tasks.say import tell
 from trainset.model import RunSummary
 from trainset.report.markdown import gate_markdown, run_markdown
 from trainset.run import publish as step
@@ -17,9 +18,9 @@ from trainset.run.reports import Exported, Published, StageReport
 
 
 @task(name="publish", task_run_name="publish", **RETRIED)
-def publish(run: RunContext, report: StageReport) -> Published:
+def publish(run: RunContext, reports: Sequence[StageReport]) -> Published:
     """Ask the gate; when it is content commit, merge into main, and tag."""
-    published = step.publish(run, report)
+    published = tell(step.publish(run, sum(reports, StageReport())))
     create_markdown_artifact(
         gate_markdown(published), key="gate-verdict", description="Why main moved, or did not"
     )
@@ -29,7 +30,7 @@ def publish(run: RunContext, report: StageReport) -> Published:
 @task(name="look-up-commit", task_run_name="look-up-commit", **RETRIED)
 def look_up_commit(run: RunContext, ref: str) -> Published:
     """Find the commit that a branch, tag or commit id names."""
-    return step.look_up(run, ref)
+    return tell(step.look_up(run, ref))
 
 
 @task(name="write-report", task_run_name="write-report", **ONCE)

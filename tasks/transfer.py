@@ -9,6 +9,7 @@ from prefect.artifacts import create_markdown_artifact
 
 from tasks.policy import ONCE, RETRIED
 from tasks.progress import task_progress
+from tasks.say import tell
 from trainset.report.markdown import transfer_markdown
 from trainset.run import transfer as step
 from trainset.run.context import RunContext
@@ -18,7 +19,7 @@ from trainset.run.reports import BatchResult, StageReport, TransferBatch, Transf
 @task(name="plan-transfer", task_run_name="plan-transfer", **RETRIED)
 def plan_transfer(run: RunContext) -> TransferWork:
     """List the sources against the media table; nothing moves yet."""
-    return step.plan_work(run)
+    return tell(step.plan_work(run))
 
 
 @task(
@@ -30,7 +31,7 @@ def plan_transfer(run: RunContext) -> TransferWork:
 def transfer_batch(run: RunContext, batch: TransferBatch) -> BatchResult:
     """Send one batch of files; files that are there already are not sent again."""
     with task_progress("transfer-progress", f"batch {batch.label}", batch.files) as progress:
-        return step.send_work(run, batch, progress=progress)
+        return tell(step.send_work(run, batch, progress=progress))
 
 
 @task(name="write-media-rows", task_run_name="write-media-rows", **ONCE)
@@ -38,7 +39,7 @@ def write_media_rows(
     run: RunContext, work: TransferWork, results: Sequence[BatchResult]
 ) -> StageReport:
     """Write what was sent into the media table of the run branch."""
-    report = step.write_rows(run, work, results)
+    report = tell(step.write_rows(run, work, results))
     create_markdown_artifact(
         transfer_markdown(report), key="transfer-report", description="What was moved, and why not"
     )

@@ -57,7 +57,7 @@ def compute_work(
             retry_failed=context.retry_failed,
             progress=count,
         )
-    return CellOutcome(token=result.token, totals=result.totals)
+    return CellOutcome(token=result.token, totals=result.totals, label=work.label)
 
 
 def commit_work(context: RunContext, outcomes: Sequence[CellOutcome]) -> StageReport:

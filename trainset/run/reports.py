@@ -16,6 +16,7 @@ from trainset.model import (
     Stage,
     TransferTotals,
 )
+from trainset.report.wording import many, size
 from trainset.versions.gate import Check
 
 
@@ -42,6 +43,14 @@ class TransferWork(Frozen):
     missing: tuple[str, ...] = ()  # keys whose file is gone from its source
     returned: tuple[str, ...] = ()  # keys of missing files that are back as they were
 
+    @property
+    def said(self) -> str:
+        files, size_ = sum(b.files for b in self.batches), sum(b.bytes for b in self.batches)
+        return (
+            f"plan: {many(files, 'file')} ({size(size_)}) in {many(len(self.batches), 'batch')}, "
+            f"{self.totals.skipped:,} there already, {len(self.missing):,} gone from their source"
+        )
+
 
 class BatchResult(Frozen):
     """What one transfer batch did; its outcomes lie in the run's scratch folder."""
@@ -49,6 +58,14 @@ class BatchResult(Frozen):
     number: int
     totals: TransferTotals
     left_out: tuple[LeftOut, ...] = ()
+
+    @property
+    def said(self) -> str:
+        t = self.totals
+        return (
+            f"batch {self.number + 1}: {t.sent:,} sent ({size(t.bytes)}), {t.skipped:,} there "
+            f"already, {t.duplicate:,} duplicate, {t.deferred:,} deferred, {t.failed:,} failed"
+        )
 
 
 class SyncResult(Frozen):
@@ -59,6 +76,10 @@ class SyncResult(Frozen):
     changed_streams: int = 0
     quarantined: int = 0
     left_out: tuple[LeftOut, ...] = ()
+
+    @property
+    def said(self) -> str:
+        return f"{self.source}: {many(self.rows, 'record')}, {self.quarantined:,} quarantined"
 
 
 class CellWork(Frozen):
@@ -80,6 +101,15 @@ class CellOutcome(Frozen):
 
     token: str | None = None
     totals: CellTotals = CellTotals()
+    label: str = ""  # of the partition
+
+    @property
+    def said(self) -> str:
+        t = self.totals
+        return (
+            f"partition {self.label}: {many(t.computed, 'cell')} computed, {t.cached:,} from the "
+            f"cache, {t.failed:,} failed"
+        )
 
 
 class StageReport(Frozen):
@@ -95,6 +125,20 @@ class StageReport(Frozen):
     ran: frozenset[Stage] = frozenset()
     provenance: str | None = Field(default=None, description="head of the hash chain of events")
     alignment: dict[str, Any] = Field(default_factory=dict, description="for the report page")
+
+    @property
+    def said(self) -> str:
+        lines = []
+        if self.transfer is not None:
+            lines.append(f"media table: {many(self.media_changed, 'row')} changed")
+        if (m := self.metadata) is not None:
+            lines.append(
+                f"labels: {m.matched:,} of {m.rows:,} matched, {m.orphan_records:,} without a "
+                f"medium, {m.ambiguous:,} ambiguous"
+            )
+        if (c := self.cells) is not None:
+            lines.append(f"cells: {c.computed + c.cached:,} filled, {c.failed:,} failed")
+        return "; ".join(lines) or "nothing to do"
 
     def __add__(self, other: StageReport) -> StageReport:
         return StageReport(
@@ -122,6 +166,14 @@ class Published(Frozen):
     reasons: tuple[str, ...] = Field(default=(), description="why the gate refused")
     replayed: int = Field(default=0, description="how often main had moved")
 
+    @property
+    def said(self) -> str:
+        if self.status == "refused":
+            return f"the gate refused: {'; '.join(self.reasons)}"
+        tag = f", tag {self.tag}" if self.tag else ""
+        moved = "main moved to" if self.status == "completed" else "nothing new; the commit is"
+        return f"{moved} {(self.commit or 'none')[:12]}{tag}"
+
 
 class Exported(Frozen):
     """One export, or why it was not made."""
@@ -132,3 +184,9 @@ class Exported(Frozen):
     known: frozenset[tuple[str, str, str]] = Field(
         default=frozenset(), description="identities of items that an earlier run told already"
     )
+
+    @property
+    def said(self) -> str:
+        if self.result is None:
+            return f"export {self.name}: not made; {self.left_out[0].reason}"
+        return f"export {self.name}: {many(self.result.samples, 'sample')}, {self.result.path}"

@@ -1,0 +1,25 @@
+"""One line in the log for what a task did: the UI's log does not say whose line it shows."""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeVar
+
+from prefect.context import TaskRunContext
+from prefect.logging import get_run_logger
+
+
+class Told(Protocol):
+    """A report that can tell itself in one line."""
+
+    @property
+    def said(self) -> str: ...
+
+
+ReportT = TypeVar("ReportT", bound=Told)
+
+
+def tell(report: ReportT) -> ReportT:
+    """Log what the report says, and give it back."""
+    if TaskRunContext.get() is not None:
+        get_run_logger().info("%s", report.said)
+    return report
