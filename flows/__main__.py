@@ -28,16 +28,16 @@ OTHERS = {
 
 
 def parser() -> argparse.ArgumentParser:
-    lines = [f"  {name:<16} {text}" for name, text in (FLOWS | OTHERS).items()]
     top = argparse.ArgumentParser(
         prog="python -m flows",
-        description="Flows, in the order of the data's way:\n" + "\n".join(lines),
+        description="Run flows on your Prefect server, or on one started for the run.",
         epilog="exit status: 0 done, 1 failed, 2 usage, 3 done but something new was left out",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = top.add_subparsers(dest="command", required=True, metavar="FLOW")
+    commands = top.add_subparsers(
+        dest="command", required=True, metavar="FLOW", title="flows, in the order of the data's way"
+    )
     for name, text in FLOWS.items():
-        one = commands.add_parser(name, help=argparse.SUPPRESS, description=text)
+        one = commands.add_parser(name, help=text, description=text)
         one.add_argument("spec", type=Path, help="the dataset spec, dataset.yaml")
         one.add_argument("--dry-run", action="store_true", help="say what would happen, and stop")
         if name in ("pipeline", "compute-columns"):
@@ -49,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
             one.add_argument("--name", help="only this export of the spec")
         if name in ("pipeline", "compute-columns"):
             one.add_argument("--models", type=Path, help="folder of model weights")
-    demo = commands.add_parser("demo", help=argparse.SUPPRESS, description=OTHERS["demo"])
+    demo = commands.add_parser("demo", help=OTHERS["demo"], description=OTHERS["demo"])
     demo.add_argument("--source", type=Path, help="your folder of media and labels")
     demo.add_argument("--out", default="out/demo", help="the home: a folder or b2://bucket/prefix")
     demo.add_argument(
@@ -59,12 +59,12 @@ def parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--versions", default="git", choices=["git"], help="version store")
     demo.add_argument("--dry-run", action="store_true", help="say what would happen, and stop")
-    doctor = commands.add_parser("doctor", help=argparse.SUPPRESS, description=OTHERS["doctor"])
+    doctor = commands.add_parser("doctor", help=OTHERS["doctor"], description=OTHERS["doctor"])
     doctor.add_argument("--home", help="also look at this home or bucket")
     doctor.add_argument("--format", choices=["table", "json"], default="table")
-    commands.add_parser("ui", help=argparse.SUPPRESS, description=OTHERS["ui"])
+    commands.add_parser("ui", help=OTHERS["ui"], description=OTHERS["ui"])
     blocks = commands.add_parser(
-        "register-blocks", help=argparse.SUPPRESS, description=OTHERS["register-blocks"]
+        "register-blocks", help=OTHERS["register-blocks"], description=OTHERS["register-blocks"]
     )
     blocks.add_argument("--from", dest="file", type=Path, help="a TOML file of blocks")
     return top

@@ -39,7 +39,7 @@ def run_demo(options: argparse.Namespace) -> int:
         clip=_model(options.model),
     )
     say(*guess.lines())
-    say(*estimate_run(guess.spec).lines())
+    say(*estimate_run(guess.spec).lines(), _download(options.model))
     if options.dry_run:
         say("Dry run: nothing was moved. Run it without DRY_RUN to go ahead.")
         return 0
@@ -93,6 +93,12 @@ def _model(given: str | None) -> dict[str, Any]:
             f"MODEL={given}: name the weights too, as in MODEL=ViT-B-32/laion2b_s34b_b79k"
         )
     return {"model": model, "weights": weights}
+
+
+def _download(model: str | None) -> str:
+    if model is None or model.startswith("local-dir:"):
+        return "Download: nothing."
+    return f"Download: the weights of {model}, unless they are on this machine already."
 
 
 def _train_model() -> None:
