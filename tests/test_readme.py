@@ -110,12 +110,26 @@ def _shell(
 
 def _make_here(command: str) -> str:
     """``make`` of this checkout, run from any folder, without setting up what is set up."""
-    ours = f"make -f {ROOT / 'Makefile'} -o .venv/.stamp PY={sys.executable}"
+    ours = f"make --no-print-directory -f {ROOT / 'Makefile'} -o .venv/.stamp PY={sys.executable}"
     return re.sub(r"^make(?= )", ours, command, flags=re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
-def copied(demo_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def server() -> Iterator[None]:
+    """The Prefect server that the commands share, up until the last of them has ended.
+
+    Each would start its own and stop it again, which takes longer than what most of them do.
+    """
+    command = [sys.executable, "-m", "flows", "ui"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as user:
+        assert user.stdout is not None
+        assert "Prefect UI" in user.stdout.readline()
+        yield
+        user.send_signal(signal.SIGINT)
+
+
+@pytest.fixture(scope="module")
+def copied(server: None, demo_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a copy of the demo's home at out/demo."""
     folder = tmp_path_factory.mktemp("readme")
     shutil.copytree(demo_home, folder / "out" / "demo", symlinks=True)

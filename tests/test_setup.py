@@ -80,7 +80,16 @@ def _make(tmp_path: Path, exit_code: int, *words: str) -> subprocess.CompletedPr
     stub.write_text(f'#!/bin/sh\nfor word in "$@"; do echo "<$word>"; done\nexit {exit_code}\n')
     stub.chmod(0o755)
     return subprocess.run(
-        ["make", "-f", str(ROOT / "Makefile"), "-o", ".venv/.stamp", f"PY={stub}", *words],
+        [
+            "make",
+            "--no-print-directory",
+            "-f",
+            str(ROOT / "Makefile"),
+            "-o",
+            ".venv/.stamp",
+            f"PY={stub}",
+            *words,
+        ],
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ import pyarrow as pa
 from PIL import Image
 
 from trainset.compute.base import Function, ItemError
+from trainset.compute.functions import encode_function, function_path
 from trainset.dataset import Dataset
 from trainset.dataset import open as open_dataset
 from trainset.home import Home, open_home
@@ -63,8 +63,7 @@ class SmallHome:
                 filled = pa.Table.from_pylist(rows, schema=pa.schema(fields))
                 tokens.append(table.stage_fill(fragment, filled))
         table.commit_fills(tokens)
-        entry = {**function.model_dump(), "column": column}
-        workspace.write(f"_meta/functions/{function.fn_id}.json", json.dumps(entry).encode())
+        workspace.write(function_path(function.fn_id), encode_function(function, column))
         commit = workspace.commit("cells", {})
         assert commit is not None
         workspace.merge()
