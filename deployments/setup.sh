@@ -41,6 +41,7 @@ mirror=$(.venv/bin/python -m pip config get global.index-url 2>/dev/null) || mir
 export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-${PIP_INDEX_URL:-$mirror}}"
 [ -n "$UV_DEFAULT_INDEX" ] || unset UV_DEFAULT_INDEX
 [ -t 2 ] && quiet= || quiet=--quiet  # a log file needs no list of 230 packages
+export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-1}"  # a company's own certificates are trusted as pip does
 .venv/bin/uv pip sync $quiet --python .venv/bin/python --require-hashes requirements/lock.txt
 .venv/bin/uv pip install --python .venv/bin/python --quiet --no-deps --no-build-isolation --editable .
 touch .venv/.stamp
