@@ -10,8 +10,11 @@ import pyarrow.compute as pc
 
 from trainset.dataset import Dataset
 from trainset.errors import InputError
+from trainset.identity import hash128
+from trainset.model import Frozen
 from trainset.report.model import Hit, Search
 from trainset.spec import ColumnSpec, DatasetSpec
+from trainset.stores.atomic import replacing
 
 SAMPLE = "sample"  # the name that the demo gives to what trainset draws itself
 TINY = "tiny-clip"  # and the name of the folder of the model that was trained on such drawings
@@ -24,8 +27,30 @@ NO_TEXT = (
 )
 
 
-def example_searches(dataset: Dataset, spec: DatasetSpec) -> tuple[list[Search], list[str]]:
+class Examples(Frozen):
     """Searches with their answers, and notes on what was not asked."""
+
+    searches: tuple[Search, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def example_searches(dataset: Dataset, spec: DatasetSpec) -> Examples:
+    """The examples of a commit; asked once, because encoding a query loads the whole model.
+
+    They are kept in the home's state: a commit never changes, and neither do its answers.
+    """
+    asked = hash128([dataset.commit.id, spec.model_dump(mode="json")])
+    kept = dataset.home.state / "cache" / "examples" / f"{asked}.json"
+    if kept.exists():
+        return Examples.model_validate_json(kept.read_bytes())
+    searches, notes = _ask_all(dataset, spec)
+    examples = Examples(searches=tuple(searches), notes=tuple(notes))
+    with replacing(kept) as file:
+        file.write(examples.model_dump_json().encode())
+    return examples
+
+
+def _ask_all(dataset: Dataset, spec: DatasetSpec) -> tuple[list[Search], list[str]]:
     if "media" not in dataset.tables():
         return [], []
     notes = []

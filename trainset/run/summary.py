@@ -9,7 +9,7 @@ from trainset.home import open_home
 from trainset.model import LeftOut, RunSummary
 from trainset.report import text_summary, write_report
 from trainset.run.context import Run, RunContext, now
-from trainset.run.examples import example_searches
+from trainset.run.examples import Examples, example_searches
 from trainset.run.left_out import known_left_out
 from trainset.run.reports import Exported, Published
 from trainset.spec import DatasetSpec
@@ -74,8 +74,8 @@ def _write_pages(
     dataset = None
     if ref is not None:
         dataset = open_dataset(context.spec.home, ref, credentials=context.credentials)
-    searches, notes = ([], []) if dataset is None else example_searches(dataset, context.spec)
-    notes += published.reasons
+    examples = Examples() if dataset is None else example_searches(dataset, context.spec)
+    searches, notes = examples.searches, (*examples.notes, *published.reasons)
     page = write_report(
         summary,
         dataset,
