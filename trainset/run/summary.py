@@ -48,13 +48,20 @@ def write_summary(
 
 
 def write_failed_summary(context: RunContext, error: BaseException) -> RunSummary:
-    """Leave a summary of a run that ended by an error; main is where it was."""
+    """Leave a summary of a run that ended by an error.
+
+    Main is where it was, or it holds the whole run: an export or the report may fail after it moved.
+    """
     run = Run(context)
     head = run.home.versions.head()
+    base, commit = (None if head is None else head.id), None
+    if head is not None and head.metadata.get("run_id") == context.run_id:
+        base, commit = (head.parents[0] if head.parents else None), head.id
     summary = RunSummary(
         run_id=context.run_id,
         status="failed",
-        base=None if head is None else head.id,
+        base=base,
+        commit=commit,
         error=f"{type(error).__name__}: {error}",
     )
     run.home.store.put(_place(summary, "summary.json"), _encode(summary))
