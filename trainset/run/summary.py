@@ -50,7 +50,7 @@ def write_summary(
 def write_failed_summary(context: RunContext, error: BaseException) -> RunSummary:
     """Leave a summary of a run that ended by an error.
 
-    Main is where it was, or it holds the whole run: an export or the report may fail after it moved.
+    Main is where it was, or it holds the whole run: an export or the report can fail after that.
     """
     run = Run(context)
     head = run.home.versions.head()
