@@ -57,7 +57,6 @@ def parser() -> argparse.ArgumentParser:
         help="another OpenCLIP model, as <name>/<weights>, e.g. "
         "ViT-B-32/laion2b_s34b_b79k; it is fetched where it is not on disk",
     )
-    demo.add_argument("--versions", default="git", choices=["git"], help="version store")
     demo.add_argument("--dry-run", action="store_true", help="say what would happen, and stop")
     doctor = commands.add_parser("doctor", help=OTHERS["doctor"], description=OTHERS["doctor"])
     doctor.add_argument("--home", help="also look at this home or bucket")

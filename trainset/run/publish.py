@@ -47,7 +47,7 @@ def publish(context: RunContext, report: StageReport) -> Published:
                 base=None if base is None else base.id,
                 report=report,
                 left_out=tuple(items),
-                gate=() if verdict is None else verdict.checks,
+                gate=verdict.checks,
                 reasons=verdict.reasons,
             )
         _write(run, left_out.PATH, left_out.encode(items))

@@ -73,7 +73,6 @@ class SyncResult(Frozen):
 
     source: str
     rows: int = 0  # records of this source after the sync, changed or not
-    changed_streams: int = 0
     quarantined: int = 0
     left_out: tuple[LeftOut, ...] = ()
 
