@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import ValidationError
 
 from trainset.errors import InputError, NotFound
-from trainset.model import Credentials, Frozen
+from trainset.model import Credentials, Frozen, StoreOptions
 from trainset.stores import open_store
 from trainset.stores.base import ObjectStore
 
@@ -60,17 +60,24 @@ class Home:
         return self.store.get(uri)
 
 
-def open_home(url: str, *, credentials: Credentials | None = None, create: bool = False) -> Home:
+def open_home(
+    url: str,
+    *,
+    credentials: Credentials | None = None,
+    create: bool = False,
+    options: StoreOptions | None = None,
+) -> Home:
     """Open the home at a folder, ``s3://bucket/prefix`` or ``b2://bucket/prefix``.
 
     Args:
         credentials: of the bucket; None: from the environment (``B2_KEY_ID`` …).
         create: make a new home where there is none; else that is NotFound.
+        options: how a bucket is used; None: the defaults.
     Raises:
         NotFound: there is no home here.
         InputError: the home was written by a newer layout.
     """
-    store = open_store(url, credentials)
+    store = open_store(url, credentials, options)
     if store.head(CONFIG) is None:
         if not create:
             raise NotFound(

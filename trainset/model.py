@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 Stage = Literal["transfer", "metadata", "tables", "compute", "export"]
 Modality = Literal["image", "video", "audio", "document", "other"]
@@ -23,6 +23,62 @@ class Credentials(Frozen):
     key_id: str
     application_key: SecretStr
     endpoint: str = Field(description="https://s3.<region>.backblazeb2.com or any S3 endpoint")
+    customer_key: SecretStr | None = Field(
+        default=None, description="SSE-C: the 32 bytes of the user's own key, in base64"
+    )
+
+
+class Protection(Frozen):
+    """What a destination does to keep its objects: Object Lock and encryption at rest.
+
+    Attributes:
+        lock: governance (a key with bypassGovernance may still delete) or compliance (nobody may);
+            governance when only ``lock_days`` is said.
+        lock_days: from the moment an object is written.
+        legal_hold: no deletion until someone lifts the hold.
+        encryption: b2 = SSE-B2 (the store's keys), customer = SSE-C (``Credentials.customer_key``);
+            None leaves it to the bucket's default.
+    """
+
+    lock: Literal["governance", "compliance"] | None = None
+    lock_days: int | None = Field(default=None, ge=1, le=36_500)
+    legal_hold: bool = False
+    encryption: Literal["b2", "customer"] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _governance(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("lock_days") and not data.get("lock"):
+            return {**data, "lock": "governance"}
+        return data
+
+    @model_validator(mode="after")
+    def _whole(self) -> Protection:
+        if (self.lock is None) != (self.lock_days is None):
+            raise ValueError("lock and lock_days go together; say for how many days")
+        return self
+
+    @property
+    def locks(self) -> bool:
+        """Whether an object is written with Object Lock headers."""
+        return self.lock is not None or self.legal_hold
+
+
+class StoreOptions(Frozen):
+    """How an S3-compatible store is used; folders heed none of it.
+
+    Attributes:
+        sender: fast = our own signed requests over pooled connections, boto3 = boto3's; auto =
+            fast, and boto3 where fast does not fit (a proxy, an odd endpoint).
+        requests_per_s: over all threads of this process, for one endpoint and key.
+        bandwidth: ``50MB/s``, or a timetable of local times: ``08:00 10MB/s, 18:00 off``; None:
+            no limit.
+    """
+
+    sender: Literal["auto", "fast", "boto3"] = "auto"
+    requests_per_s: float = Field(default=450.0, gt=0)
+    bandwidth: str | None = None
+    protection: Protection = Protection()
 
 
 class MediaFacts(Frozen):

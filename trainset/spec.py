@@ -14,11 +14,13 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from trainset.errors import SpecError
+from trainset.model import Protection, StoreOptions
 
 MatchMethod = Literal["key", "path", "near", "filename", "sha256"]
 ColumnOp = Literal["image_info", "thumbnail", "phash", "ocr", "open_clip"]
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$"
+_SIZE = r"\s*(\d+(?:\.\d+)?)\s*([kKMGT]?)(i?)B?\s*"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -38,6 +40,24 @@ def _share(value: Any) -> Any:
     return value
 
 
+def _bytes(value: Any) -> Any:
+    """``64MB`` (10**6), ``1.5GiB`` (2**30), or a number of bytes."""
+    if isinstance(value, str) and (
+        m := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kKMGT]?)(i?)B?\s*", value)
+    ):
+        step = 1024 if m[3] else 1000
+        return int(float(m[1]) * step ** " KMGT".index(m[2].upper() or " "))
+    return value
+
+
+Bytes = Annotated[int, BeforeValidator(_bytes), Field(ge=0)]
+
+
+def _words(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+Words = Annotated[tuple[str, ...], BeforeValidator(_words)]  # one word, or a list of them
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Share = Annotated[float, BeforeValidator(_share), Field(ge=0, le=1)]
 
@@ -56,7 +76,72 @@ class MediaSource(SpecModel):
     include: tuple[str, ...] = ("**/*",)
     exclude: tuple[str, ...] = ()
     min_age: Duration = timedelta(0)
-    mode: Literal["copy"] = "copy"
+    mode: Literal["copy", "reference"] = Field(
+        default="copy",
+        description="copy: into the home, named by content; reference: objects of a bucket stay "
+        "where they are, pinned by version id and ETag",
+    )
+
+
+class RouteSpec(SpecModel):
+    """One rule: which files it takes (all that is said must fit), and where they go.
+
+    Rules are tried in order, and the first that fits takes the file. ``path``, ``source``, ``mime``
+    and sizes are known from the listing (``mime`` by the name until the file is read); ``where``
+    may also ask for what a look into the file says.
+    """
+
+    name: str = Field(pattern=_NAME)
+    path: Words = Field(default=(), description="globs on the path in its source: **/*.mp4")
+    source: Words = Field(default=(), description="names of `media:` entries")
+    mime: Words = Field(default=(), description="video/*, image/png")
+    min_size: Bytes | None = None
+    max_size: Bytes | None = None
+    where: str | None = Field(
+        default=None, description="SQL over key, path, source, size, mime, modality, width, …"
+    )
+    to: str | None = Field(default=None, description="another bucket or folder for the bytes")
+    prefix: str | None = Field(default=None, description="folder below the media of its place")
+    protect: Protection | None = None
+    skip: str | None = Field(default=None, description="take no file; says why")
+
+    @model_validator(mode="after")
+    def _one_end(self) -> RouteSpec:
+        if self.skip is not None and (self.to or self.prefix or self.protect):
+            raise ValueError("a rule that skips has no `to`, `prefix` or `protect`")
+        return self
+
+
+class TransferSpec(SpecModel):
+    """How media move."""
+
+    routes: tuple[RouteSpec, ...] = ()
+    unmatched: Literal["home", "skip", "fail"] | None = Field(
+        default=None, description="files that no rule takes; must be said where there are rules"
+    )
+    verify: Literal["L0", "L1", "L2", "L3", "L4"] = Field(
+        default="L1",
+        description="L0 none; L1 the store checks each upload; L2 also compares a listing; L3 also "
+        "reads objects back; L4 also reads the sources again",
+    )
+    sample: Share = Field(default=1.0, description="share of files that L3 and L4 read")
+    sender: Literal["auto", "fast", "boto3"] = "auto"
+    requests_per_second: float = Field(default=450.0, gt=0)
+    bandwidth: str | None = Field(
+        default=None, description="50MB/s, or a timetable: 08:00 10MB/s, 18:00 off"
+    )
+    ledger: str | None = Field(
+        default=None, description="block of a PostgreSQL ledger, when several hosts transfer"
+    )
+
+    @model_validator(mode="after")
+    def _unmatched(self) -> TransferSpec:
+        if self.routes and self.unmatched is None:
+            raise ValueError("with routes, say what becomes of files that no rule takes: unmatched")
+        names = [route.name for route in self.routes]
+        if twice := [n for n in names if names.count(n) > 1]:
+            raise ValueError(f"routes: the name {twice[0]!r} is used twice; names are unique")
+        return self
 
 
 class MetadataSource(SpecModel):
@@ -132,11 +217,13 @@ class DatasetSpec(SpecModel):
     versions: Literal["git"] = "git"
     credentials: str | None = Field(default=None, description="name of a Prefect block")
     media: tuple[MediaSource, ...] = Field(min_length=1)
+    transfer: TransferSpec = TransferSpec()
     metadata: tuple[MetadataSource, ...] = ()
     align: tuple[MatchMethod, ...] = ("key", "path", "near", "filename", "sha256")
     columns: dict[str, ColumnSpec] = Field(default_factory=dict)
     gate: GateSpec = GateSpec()
     exports: dict[str, ExportSpec] = Field(default_factory=dict)
+    protect: Protection = Protection()
     tag: str = "v{n}"
 
     @model_validator(mode="after")
@@ -150,6 +237,16 @@ class DatasetSpec(SpecModel):
                 raise ValueError(f"{what}: the name {twice[0]!r} is used twice; names are unique")
         return self
 
+    @property
+    def store_options(self) -> StoreOptions:
+        """How the home's store is used."""
+        return StoreOptions(
+            sender=self.transfer.sender,
+            requests_per_s=self.transfer.requests_per_second,
+            bandwidth=self.transfer.bandwidth,
+            protection=self.protect,
+        )
+
     def to_yaml(self) -> str:
         """The spec as a user would write it: defaults left out."""
         data = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
@@ -159,7 +256,6 @@ class DatasetSpec(SpecModel):
 # Known words of the language that a later version does; refused by name.
 LATER = {
     "views": "views (frames, pages, chunks)",
-    "protect": "Object Lock protection",
     "gate.approve": "human approval",
 }
 

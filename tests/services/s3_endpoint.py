@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,12 +19,22 @@ from trainset.stores.s3_client import make_client
 
 
 @dataclass
+class RunningServer:
+    """A gateway that someone else started, and ends."""
+
+    url: str
+
+    def stop(self) -> None:
+        return
+
+
+@dataclass
 class S3Endpoint:
     """A running endpoint; ``kind`` is what stands behind the proxy: ceph or moto."""
 
     kind: str
     proxy: B2Strict
-    server: rgw.Rgw | moto_s3.MotoS3
+    server: rgw.Rgw | moto_s3.MotoS3 | RunningServer
     key_id: str
     secret: str
 
@@ -82,7 +93,12 @@ class S3Bucket:
 
 
 def start() -> S3Endpoint:
-    """Ceph where it is installed; else moto, unless real parts are required."""
+    """Ceph where it is installed; else moto, unless real parts are required.
+
+    ``TRAINSET_TEST_RGW`` names the URL of a gateway that runs already (keys as in ``rgw``).
+    """
+    if url := os.environ.get("TRAINSET_TEST_RGW"):
+        return S3Endpoint("ceph", B2Strict(url), RunningServer(url), rgw.KEY_ID, rgw.SECRET)
     if rgw.installed():
         gateway = rgw.Rgw()
         return S3Endpoint("ceph", B2Strict(gateway.url), gateway, rgw.KEY_ID, rgw.SECRET)

@@ -10,15 +10,24 @@ from urllib.parse import unquote, urlsplit
 from pydantic import SecretStr
 
 from trainset.errors import AccessDenied, InputError
-from trainset.model import Credentials
-from trainset.stores.base import ObjectInfo, ObjectStore
+from trainset.model import Credentials, StoreOptions
+from trainset.stores.base import ObjectInfo, ObjectStore, ReadStore
 
-__all__ = ["ObjectInfo", "ObjectStore", "credentials_from_environment", "open_store"]
+__all__ = [
+    "ObjectInfo",
+    "ObjectStore",
+    "ReadStore",
+    "credentials_from_environment",
+    "open_source",
+    "open_store",
+]
 
 _VARIABLES = ("B2_KEY_ID", "B2_APPLICATION_KEY", "TRAINSET_S3_ENDPOINT")
 
 
-def open_store(url: str, credentials: Credentials | None = None) -> ObjectStore:
+def open_store(
+    url: str, credentials: Credentials | None = None, options: StoreOptions | None = None
+) -> ObjectStore:
     """Open the store at a folder path, ``file://…``, ``s3://bucket/prefix`` or ``b2://…``.
 
     Nothing is created and no request is made: a folder or bucket that is not there is reported
@@ -27,6 +36,7 @@ def open_store(url: str, credentials: Credentials | None = None) -> ObjectStore:
     Args:
         credentials: of the bucket; None: from ``B2_KEY_ID``, ``B2_APPLICATION_KEY`` and
             ``TRAINSET_S3_ENDPOINT``. A folder needs none.
+        options: how a bucket is used; None: the defaults. A folder heeds none.
     Raises:
         InputError: the url is of no known kind.
         AccessDenied: a bucket, and no credentials; names the missing variables.
@@ -46,7 +56,12 @@ def open_store(url: str, credentials: Credentials | None = None) -> ObjectStore:
             raise InputError(f"{url!r} names no bucket; write {scheme}://bucket/prefix")
         from trainset.stores.s3 import S3Store
 
-        return S3Store(bucket, prefix.strip("/"), credentials or credentials_from_environment())
+        return S3Store(
+            bucket,
+            prefix.strip("/"),
+            credentials or credentials_from_environment(),
+            options=options or StoreOptions(),
+        )
     raise InputError(
         f"{url!r}: stores of kind {scheme!r} are not known; "
         "write a folder, s3://bucket/prefix or b2://bucket/prefix"
@@ -63,3 +78,10 @@ def credentials_from_environment() -> Credentials:
             "(the endpoint reads https://s3.<region>.backblazeb2.com, see the bucket's page)"
         )
     return Credentials(key_id=values[0], application_key=SecretStr(values[1]), endpoint=values[2])
+
+
+def open_source(
+    url: str, credentials: Credentials | None = None, options: StoreOptions | None = None
+) -> ReadStore:
+    """Open a place that media come from; as ``open_store``, and more kinds, to read only."""
+    return open_store(url, credentials, options)

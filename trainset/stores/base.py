@@ -10,7 +10,7 @@ Contract (tests/stores/test_contract.py runs over every implementation):
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -31,6 +31,51 @@ class ObjectInfo(Frozen):
     version_id: str | None = None
     modified: datetime
     sha256: str | None = None  # only when the store was told at put
+
+
+class Upload(Frozen):
+    """A multipart upload under way; every part but the last has ``part_bytes`` bytes."""
+
+    upload_id: str
+    size: int
+    part_bytes: int
+    sha256: str | None = None  # of the whole; None: known only when all is read
+
+
+class Part(Frozen):
+    """One part that the store has confirmed; numbers start at 1."""
+
+    number: int
+    size: int
+    etag: str
+    sha256: str
+
+
+class PartLog(Protocol):
+    """Remembers unfinished uploads by object uri, so that another process can go on with them.
+
+    Every method is durable when it returns.
+    """
+
+    def find(self, uri: str) -> Upload | None: ...
+    def begin(self, uri: str, upload: Upload) -> None: ...
+    def note(self, uri: str, part: Part) -> None: ...
+    def parts(self, uri: str) -> list[Part]: ...
+    def end(self, uri: str) -> None: ...
+
+
+class ReadStore(Protocol):
+    """What a source of media must offer; every ``ObjectStore`` is one too."""
+
+    url: str
+
+    def uri(self, key: str) -> str: ...
+    def head(self, key: str) -> ObjectInfo | None: ...
+    def get(self, key: str, *, start: int = 0, length: int | None = None) -> bytes: ...
+    def open(self, key: str) -> BinaryIO: ...
+    def fetch_file(self, key: str, path: Path) -> None: ...
+    def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[ObjectInfo]: ...
+    def local_path(self, key: str) -> Path | None: ...
 
 
 class ObjectStore(Protocol):
@@ -64,9 +109,22 @@ class ObjectStore(Protocol):
         ...
 
     def put_file(
-        self, key: str, path: Path, *, sha256: str | None = None, content_type: str | None = None
+        self,
+        key: str,
+        path: Path,
+        *,
+        sha256: str | None = None,
+        content_type: str | None = None,
+        part_hashes: Sequence[str] = (),
+        parts: PartLog | None = None,
     ) -> ObjectInfo:
-        """Store a local file of any size without holding it in memory; else as ``put``."""
+        """Store a local file of any size without holding it in memory; else as ``put``.
+
+        Args:
+            part_hashes: sha256 of each piece of ``stores.parts.part_bytes(size)`` bytes, where the
+                caller knows them: then nothing is hashed again on the way, the store checks.
+            parts: where an upload in parts is remembered; None: it starts anew after a crash.
+        """
         ...
 
     def fetch_file(self, key: str, path: Path) -> None:

@@ -6,13 +6,13 @@ import hashlib
 import os
 import shutil
 import stat as stat_bits
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from trainset.errors import ChecksumMismatch, NotFound
 from trainset.stores.atomic import clone, replacing, sweep
-from trainset.stores.base import ObjectInfo
+from trainset.stores.base import ObjectInfo, PartLog
 from trainset.stores.keys import check_key
 from trainset.stores.local_errors import translated
 from trainset.stores.local_walk import (
@@ -85,7 +85,14 @@ class LocalStore:
             return file_info(key, os.stat(path), sha256=sha256)
 
     def put_file(
-        self, key: str, path: Path, *, sha256: str | None = None, content_type: str | None = None
+        self,
+        key: str,
+        path: Path,
+        *,
+        sha256: str | None = None,
+        content_type: str | None = None,
+        part_hashes: Sequence[str] = (),
+        parts: PartLog | None = None,
     ) -> ObjectInfo:
         target = self.local_path(key)
         with translated(f"{target} (from {path})"):

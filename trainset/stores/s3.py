@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
 
 from trainset.errors import InputError, NotFound
-from trainset.model import Credentials
+from trainset.model import Credentials, StoreOptions
 from trainset.stores.atomic import replacing, sweep
-from trainset.stores.base import ObjectInfo
+from trainset.stores.base import ObjectInfo, PartLog
 from trainset.stores.keys import check_key
 from trainset.stores.local_errors import translated as local_translated
+from trainset.stores.parts import MULTIPART_BYTES
 from trainset.stores.retry import Retrier
 from trainset.stores.s3_client import make_client, normal_endpoint, region_of
 from trainset.stores.s3_errors import translated
 from trainset.stores.s3_list import ObjectVersion, list_objects, list_versions
-from trainset.stores.s3_multipart import MULTIPART_BYTES
 from trainset.stores.s3_put import (
     put_bytes,
     put_open_file,
@@ -37,6 +37,7 @@ class S3Store:
     Args:
         prefix: without slashes at its ends; "" for the whole bucket.
         retrier: budget of each request; also the pause that all threads keep when throttled.
+        options: sender, limits and protection.
         multipart_bytes: files of this size and more go in parts (B2 advises a single PUT up to
             100 MB).
     """
@@ -49,12 +50,14 @@ class S3Store:
         *,
         retrier: Retrier | None = None,
         multipart_bytes: int = MULTIPART_BYTES,
+        options: StoreOptions | None = None,
     ) -> None:
         self.bucket, self.prefix = bucket, prefix
         self.url = f"s3://{bucket}/{prefix}".rstrip("/")
         self.endpoint = normal_endpoint(credentials.endpoint)
         self.client = make_client(credentials)
         self._credentials = credentials
+        self.options = options or StoreOptions()
         self.root = f"{prefix}/" if prefix else ""
         self._retrier = retrier or Retrier()
         self.multipart_bytes = multipart_bytes
@@ -130,7 +133,14 @@ class S3Store:
         return put_bytes(self, key, data, sha256, content_type)
 
     def put_file(
-        self, key: str, path: Path, *, sha256: str | None = None, content_type: str | None = None
+        self,
+        key: str,
+        path: Path,
+        *,
+        sha256: str | None = None,
+        content_type: str | None = None,
+        part_hashes: Sequence[str] = (),
+        parts: PartLog | None = None,
     ) -> ObjectInfo:
         with local_translated(f"{self.uri(key)} (from {path})"), open(path, "rb") as source:
             return put_open_file(self, key, source, sha256, content_type)

@@ -10,26 +10,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from trainset.errors import ChecksumMismatch, NotFound, TrainsetError, TransientError
 from trainset.stores.base import ObjectInfo
+from trainset.stores.parts import part_bytes
 
 if TYPE_CHECKING:
     from trainset.stores.s3 import S3Store
 
-MULTIPART_BYTES = 100 * 2**20  # files from this size on go in parts
-_MIN_PART = 5 * 2**20  # the least that S3 takes (all but the last part)
 _PARTS_AT_ONCE = 4  # bounds memory: so many parts are held
-_MAX_PARTS = 9000  # S3 allows 10,000
 
 _log = logging.getLogger(__name__)
-
-
-def part_bytes(size: int) -> int:
-    """Bytes a part for a file of ``size`` bytes: whole MiB, at most 9,000 parts."""
-    mib = 2**20
-    least = -(-size // _MAX_PARTS)
-    if size < MULTIPART_BYTES:
-        return max(_MIN_PART, least)
-    wanted = 100 * mib if size >= 2**30 else 16 * mib
-    return max(wanted, -(-least // mib) * mib)
 
 
 def upload_parts(

@@ -26,6 +26,7 @@ class SourceFile(Frozen):
     uri: str = Field(description="absolute, for people and provenance")
     size: int = Field(description="bytes")
     version: str
+    version_id: str | None = Field(default=None, description="the source store's own, if listed")
     modified: datetime
 
 
@@ -41,9 +42,15 @@ class Outcome(Frozen):
     file: SourceFile
     status: Status
     sha256: str | None = None
-    uri: str | None = Field(default=None, description="relative to the home")
+    uri: str | None = Field(default=None, description="relative to the home; absolute outside it")
     version_id: str | None = None
-    moved_bytes: int = 0
+    etag: str | None = Field(default=None, description="of the object in its place")
+    moved_bytes: int = Field(default=0, description="that this machine sent")
+    route: str | None = Field(default=None, description="name of the rule that took it")
+    attempts: int = Field(default=1, description="of the whole file, in this run")
+    duration_ms: int = 0
+    verified: str | None = Field(default=None, description="level that was reached: L0 … L4")
+    at: datetime | None = Field(default=None, description="when it ended")
     facts: MediaFacts | None = None
     kind: str | None = None
     reason: str | None = None
@@ -51,7 +58,7 @@ class Outcome(Frozen):
     @property
     def arrived(self) -> bool:
         """Whether the home now holds the file's bytes."""
-        return self.status in ("sent", "duplicate", "skipped")
+        return self.uri is not None and self.status in ("sent", "duplicate", "skipped")
 
 
 def deferred(file: SourceFile, kind: str, reason: str) -> Outcome:

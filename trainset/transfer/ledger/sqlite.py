@@ -15,11 +15,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from trainset.errors import InputError, StoreFull, TransientError
 from trainset.model import MediaFacts
 from trainset.transfer.base import Outcome, SourceFile
+from trainset.transfer.ledger.base import LedgerRow
 
 _LAYOUT = 1  # PRAGMA user_version; another number means: set the file aside, begin anew
 _WINDOW_ROWS = 500  # a crash loses at most this many rows …
@@ -61,24 +62,7 @@ WHERE source_uri = ? AND version = ? AND size = ?
 _log = logging.getLogger(__name__)
 
 
-class LedgerRow(NamedTuple):
-    """What is known of one version of a source file; ``state`` as ``Outcome.status``."""
-
-    state: str
-    sha256: str | None
-    uri: str | None
-    version_id: str | None
-    facts: MediaFacts | None
-    attempts: int
-    kind: str | None
-    reason: str | None
-
-    @property
-    def arrived(self) -> bool:
-        return self.uri is not None
-
-
-class Ledger:
+class SqliteLedger:
     """One ledger file. Threads may share an instance, processes may share the file.
 
     A file that is no ledger (a disk fault, another layout) is set aside as ``*.broken`` with a

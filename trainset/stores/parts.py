@@ -1,0 +1,17 @@
+"""How a large file is cut into parts: the one rule that hashing, sending and planning share."""
+
+from __future__ import annotations
+
+MIB = 2**20
+MULTIPART_BYTES = 100 * MIB  # files from this size on go in parts; B2 advises one PUT up to here
+MIN_PART = 5 * MIB  # the least that S3 takes (all but the last part)
+MAX_PARTS = 9000  # S3 allows 10,000
+
+
+def part_bytes(size: int, *, multipart_bytes: int = MULTIPART_BYTES) -> int:
+    """Bytes a part for a file of ``size`` bytes: whole MiB, at most 9,000 parts."""
+    least = -(-size // MAX_PARTS)
+    if size < multipart_bytes:
+        return max(MIN_PART, least)
+    wanted = 100 * MIB if size >= 2**30 else 16 * MIB
+    return max(wanted, -(-least // MIB) * MIB)
