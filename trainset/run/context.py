@@ -51,9 +51,9 @@ class Run:
 
     @cached_property
     def ledger(self) -> Ledger:
-        from trainset.transfer.ledger import Ledger
+        from trainset.transfer.ledger import open_ledger
 
-        return Ledger(self.home.state / "ledger.sqlite")
+        return open_ledger(self.home.state, self.home.url)
 
     @property
     def scratch(self) -> Path:
