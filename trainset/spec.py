@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from trainset.errors import SpecError
 from trainset.model import Protection, StoreOptions
@@ -88,7 +96,7 @@ class RouteSpec(SpecModel):
 
     Rules are tried in order, and the first that fits takes the file. ``path``, ``source``, ``mime``
     and sizes are known from the listing (``mime`` by the name until the file is read); ``where``
-    may also ask for what a look into the file says.
+    may also ask for what a look into the file says. Sizes are inclusive.
     """
 
     name: str = Field(pattern=_NAME)
@@ -109,7 +117,35 @@ class RouteSpec(SpecModel):
     def _one_end(self) -> RouteSpec:
         if self.skip is not None and (self.to or self.prefix or self.protect):
             raise ValueError("a rule that skips has no `to`, `prefix` or `protect`")
+        if self.max_size is not None and self.max_size < (self.min_size or 0):
+            raise ValueError("max_size is below min_size, so the rule would take nothing")
         return self
+
+    @field_validator("where")
+    @classmethod
+    def _condition(cls, where: str | None) -> str | None:
+        if where is not None:
+            from trainset.transfer.conditions import parse_condition  # late: it needs a SQL parser
+
+            parse_condition(where)
+        return where
+
+    @field_validator("mime")
+    @classmethod
+    def _kinds(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        if odd := [p for p in patterns if p.count("/") != 1]:
+            raise ValueError(f"{odd[0]!r} is no mime type; write it as in video/* or image/png")
+        return patterns
+
+    @field_validator("prefix")
+    @classmethod
+    def _folder(cls, prefix: str | None) -> str | None:
+        if prefix is None:
+            return None
+        parts = prefix.strip("/").split("/")
+        if prefix.startswith("/") or any(part in ("", ".", "..") for part in parts):
+            raise ValueError("a prefix is a folder like raw/video: no leading /, no . or ..")
+        return "/".join(parts)
 
 
 class TransferSpec(SpecModel):
@@ -235,6 +271,13 @@ class DatasetSpec(SpecModel):
             twice = sorted({n for n in names if names.count(n) > 1})
             if twice:
                 raise ValueError(f"{what}: the name {twice[0]!r} is used twice; names are unique")
+        known = {m.name for m in self.media}
+        for route in self.transfer.routes:
+            if odd := [name for name in route.source if name not in known]:
+                raise ValueError(
+                    f"transfer.routes: rule {route.name!r} asks for the source {odd[0]!r}; "
+                    f"the sources under media: are {', '.join(sorted(known))}"
+                )
         return self
 
     @property
@@ -291,11 +334,18 @@ def parse_spec(data: dict[str, Any], *, folder: Path, origin: str = "spec") -> D
             "media": tuple(
                 m.model_copy(update={"from_": _absolute(m.from_, folder)}) for m in spec.media
             ),
+            "transfer": spec.transfer.model_copy(
+                update={"routes": tuple(_placed(r, folder) for r in spec.transfer.routes)}
+            ),
             "metadata": tuple(
                 m.model_copy(update={"from_": _absolute(m.from_, folder)}) for m in spec.metadata
             ),
         }
     )
+
+
+def _placed(route: RouteSpec, folder: Path) -> RouteSpec:
+    return route if not route.to else route.model_copy(update={"to": _absolute(route.to, folder)})
 
 
 def _absolute(place: str, folder: Path) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
 from trainset.model import LeftOut, TransferTotals
 from trainset.run.context import Run, RunContext
@@ -12,44 +15,79 @@ from trainset.stores import open_store
 from trainset.stores.base import ObjectStore
 from trainset.tables.base import Table
 from trainset.tables.lance_store import LanceTableStore
-from trainset.tables.media import iter_base_rows, upsert_media
+from trainset.tables.media import upsert_media
 from trainset.tables.schema import MEDIA
 from trainset.transfer.base import Outcome, SourceFile, transfer_left_out, transfer_totals
+from trainset.transfer.base_index import COLUMNS, BaseIndex
 from trainset.transfer.listing import list_source
-from trainset.transfer.plan import BaseRow, Planner
+from trainset.transfer.plan import Planner
 from trainset.transfer.provenance import SUMS, sha256_sums, write_events
+from trainset.transfer.route import Router
 from trainset.transfer.send import send_batch
 
 UNLISTED = "unreadable-folder"
 
+# What the plan leaves in the scratch folder beside its batches, as JSON lines.
+OUTCOMES = "outcomes-plan.jsonl"  # of files that wait, or that a rule turned away
+MISSING = "missing.jsonl"  # keys of rows whose file is gone from its source
+RETURNED = "returned.jsonl"  # keys of rows that said missing, whose file is back
+
 
 def plan_work(context: RunContext) -> TransferWork:
-    """List the sources, subtract the media table, and write the batches to the scratch folder."""
+    """List the sources, subtract the media table, route, and write it all to the scratch folder."""
     run = Run(context)
-    base = _base(run.table("media"))
     unlisted: dict[str, str] = {}
-    planner = Planner(base, context.spec.media, now=context.started_at, unlisted=unlisted.keys())
+    returned = 0
+    told: Counter[str] = Counter()
     batches = []
-    listing = _listing(run, unlisted)
-    for number, files in enumerate(planner.batches(listing)):
-        _lines(run, "batch", number).write_text(
-            "".join(f"{file.model_dump_json()}\n" for file in files), encoding="utf-8"
+    with (
+        _open_lines(run.scratch / OUTCOMES) as outcomes,
+        _open_lines(run.scratch / RETURNED) as back,
+        _open_lines(run.scratch / MISSING) as gone,
+    ):
+
+        def note(outcome: Outcome) -> None:
+            told[outcome.status] += 1
+            outcomes.write(f"{outcome.model_dump_json()}\n")
+
+        def note_returned(key: str) -> None:
+            nonlocal returned
+            returned += 1
+            back.write(f"{json.dumps(key)}\n")
+
+        planner = Planner(
+            _base(run.table("media")),
+            context.spec.media,
+            now=context.started_at,
+            route=Router(context.spec.transfer).route,
+            unlisted=unlisted.keys(),
+            on_outcome=note,
+            on_returned=note_returned,
         )
-        batches.append((len(files), sum(file.size for file in files)))
-    waiting = transfer_left_out(planner.deferred)
+        for number, files in enumerate(planner.batches(_listing(run, unlisted))):
+            with _open_lines(_lines(run, "batch", number)) as lines:
+                lines.writelines(f"{file.model_dump_json()}\n" for file in files)
+            batches.append((len(files), sum(file.size for file in files)))
+        missing = 0
+        for key, was_missing in planner.missing():
+            if not was_missing:
+                missing += 1
+                gone.write(f"{json.dumps(key)}\n")
     return TransferWork(
         batches=tuple(
             TransferBatch(number=number, of=len(batches), files=files, bytes=size)
             for number, (files, size) in enumerate(batches)
         ),
         totals=TransferTotals(
-            planned=planner.unchanged + len(waiting),
-            skipped=planner.unchanged,
-            deferred=len(waiting),
+            planned=planner.unchanged + sum(told.values()),
+            skipped=planner.unchanged + told["skipped"],
+            deferred=told["deferred"],
+            failed=told["failed"],
         ),
-        left_out=(*waiting, *(_not_listed(prefix, why) for prefix, why in unlisted.items())),
-        missing=tuple(planner.missing),
-        returned=tuple(planner.returned),
+        left_out=tuple(_not_listed(prefix, why) for prefix, why in unlisted.items()),
+        outcomes=sum(told.values()),
+        missing=missing,
+        returned=returned,
     )
 
 
@@ -92,7 +130,8 @@ def write_rows(
     """Bring the media table of the run branch to what was found and sent."""
     run = Run(context)
     outcomes = [outcome for result in results for outcome in _outcomes(run, result.number)]
-    totals, left_out = work.totals, work.left_out
+    planned = list(_read_outcomes(run.scratch / OUTCOMES)) if work.outcomes else []
+    totals, left_out = work.totals, (*transfer_left_out(planned), *work.left_out)
     for result in results:
         totals, left_out = totals + result.totals, left_out + result.left_out
     changed = 0
@@ -101,8 +140,8 @@ def write_rows(
             _media(run),
             outcomes,
             now=context.started_at,
-            missing_keys=work.missing,
-            present_again=work.returned,
+            missing_keys=_keys(run.scratch / MISSING) if work.missing else (),
+            present_again=_keys(run.scratch / RETURNED) if work.returned else (),
         )
         changed = counts.inserted + counts.updated
     return StageReport(
@@ -111,7 +150,7 @@ def write_rows(
         left_out=left_out,
         ran=frozenset({"transfer"}),
         # A run that changes no row leaves no commit, hence no provenance either.
-        provenance=_write_provenance(run, outcomes) if changed and outcomes else None,
+        provenance=_write_provenance(run, [*planned, *outcomes]) if changed and outcomes else None,
     )
 
 
@@ -127,13 +166,8 @@ def _write_provenance(run: Run, outcomes: Sequence[Outcome]) -> str:
     return events.head
 
 
-def _base(media: Table | None) -> dict[str, BaseRow]:
-    if media is None:
-        return {}
-    return {
-        row.key: BaseRow(row.size, row.source_version, row.source_state or "present")
-        for row in iter_base_rows(media)
-    }
+def _base(media: Table | None) -> BaseIndex:
+    return BaseIndex.of({}) if media is None else BaseIndex(lambda: media.scan(COLUMNS))
 
 
 def _media(run: Run) -> Table:
@@ -167,6 +201,21 @@ def _lines(run: Run, what: str, number: int) -> Path:
 
 
 def _outcomes(run: Run, number: int) -> Iterator[Outcome]:
-    with _lines(run, "outcomes", number).open(encoding="utf-8", newline="\n") as lines:
+    return _read_outcomes(_lines(run, "outcomes", number))
+
+
+def _read_outcomes(path: Path) -> Iterator[Outcome]:
+    with path.open(encoding="utf-8", newline="\n") as lines:
         for line in lines:
             yield Outcome.model_validate_json(line)
+
+
+def _keys(path: Path) -> Iterator[str]:
+    with path.open(encoding="utf-8", newline="\n") as lines:
+        for line in lines:
+            yield json.loads(line)
+
+
+def _open_lines(path: Path) -> IO[str]:
+    """A new file of JSON lines; what an earlier try left in it is gone."""
+    return path.open("w", encoding="utf-8", newline="\n")

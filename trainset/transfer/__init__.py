@@ -6,16 +6,21 @@ from trainset.transfer.base import (
     transfer_left_out,
     transfer_totals,
 )
+from trainset.transfer.base_index import BaseIndex, BaseRow
 from trainset.transfer.ledger import Ledger
 from trainset.transfer.listing import list_source
-from trainset.transfer.plan import BaseRow, Planner, TransferPlan, plan_transfer
+from trainset.transfer.plan import Planner, TransferPlan, plan_transfer
+from trainset.transfer.route import Decision, Router
 from trainset.transfer.send import send_batch
 
 __all__ = [
+    "BaseIndex",
     "BaseRow",
+    "Decision",
     "Ledger",
     "Outcome",
     "Planner",
+    "Router",
     "SourceFile",
     "TransferPlan",
     "list_source",

@@ -34,9 +34,10 @@ class Outcome(Frozen):
     """What became of one planned file.
 
     sent: its bytes moved. duplicate: it was read, and the home held these bytes already. skipped:
-    the ledger knows this very version, and the home holds it; it was not read. deferred: waits for
-    the next run. failed: someone must look. The last two have ``kind`` and ``reason``, the first
-    three have ``sha256``, ``uri`` and ``facts``.
+    the ledger knows this very version, and the home holds it; it was not read; or a rule of the
+    spec takes no such file, then ``kind`` and ``reason`` say so. deferred: waits for the next run.
+    failed: someone must look. The last two have ``kind`` and ``reason``, what arrived has
+    ``sha256``, ``uri`` and ``facts``.
     """
 
     file: SourceFile
@@ -69,6 +70,10 @@ def failed(file: SourceFile, kind: str, reason: str) -> Outcome:
     return Outcome(file=file, status="failed", kind=kind, reason=reason)
 
 
+def skipped(file: SourceFile, kind: str, reason: str, *, route: str | None = None) -> Outcome:
+    return Outcome(file=file, status="skipped", kind=kind, reason=reason, route=route)
+
+
 def transfer_totals(outcomes: Iterable[Outcome]) -> TransferTotals:
     """Counts by status, and bytes that moved; ``planned`` is the number of outcomes."""
     counts: dict[str, int] = {}
@@ -80,9 +85,12 @@ def transfer_totals(outcomes: Iterable[Outcome]) -> TransferTotals:
 
 
 def transfer_left_out(outcomes: Iterable[Outcome]) -> list[LeftOut]:
-    """The files that did not arrive, each with its reason."""
+    """The files that should have arrived and did not, each with its reason.
+
+    What a rule of the spec skips is not left out: its owner said so.
+    """
     return [
         LeftOut(key=o.file.key, stage="transfer", kind=o.kind or "error", reason=o.reason or "")
         for o in outcomes
-        if not o.arrived
+        if o.status in ("deferred", "failed")
     ]
