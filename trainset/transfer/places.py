@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 
 from trainset.home import Home
+from trainset.model import Protection, StoreOptions
+from trainset.stores import open_store
 from trainset.stores.base import ObjectStore
-from trainset.transfer.ledger.base import Ledger
+from trainset.transfer.ledger.base import Content, Ledger
+from trainset.transfer.route import HOME, Decision
 
 LOOKS = 500  # single looks of a run at one place before its listing costs less
 _ENTRY = np.dtype([("sha256", "S16"), ("size", "<i8")])  # half a sha256 tells objects apart
@@ -45,8 +49,39 @@ class Place:
         return self.uri(f"{self.root}/x").removesuffix("x")
 
 
-def home_place(home: Home) -> Place:
-    return Place(home.store, home.config.media)
+# (url of a bucket or folder, protection or None: as the dataset says) -> its store
+OpenPlace = Callable[[str, Protection | None], ObjectStore]
+
+
+def open_place(url: str, protection: Protection | None) -> ObjectStore:
+    """A place that the environment's credentials open."""
+    return open_store(url, options=StoreOptions(protection=protection or Protection()))
+
+
+class Places:
+    """The places of one batch: the home, and where its rules send files. Threads share it."""
+
+    def __init__(self, home: Home, open_place: OpenPlace = open_place) -> None:
+        self._home, self._open = home, open_place
+        self._known: dict[Decision, Place] = {HOME: Place(home.store, home.config.media)}
+        self._guard = threading.Lock()
+
+    def of(self, decision: Decision) -> Place:
+        """Where a decision sends a file."""
+        key = replace(decision, rule=None)
+        with self._guard:
+            if key not in self._known:
+                self._known[key] = self._make(key)
+            return self._known[key]
+
+    def _make(self, decision: Decision) -> Place:
+        media = self._home.config.media
+        root = f"{media}/{decision.prefix}" if decision.prefix else media
+        if decision.to is not None:
+            return Place(self._open(decision.to, decision.protection), root, absolute=True)
+        if decision.protection is not None:
+            return Place(self._open(self._home.url, decision.protection), root)
+        return Place(self._home.store, root)
 
 
 @dataclass(frozen=True)
@@ -101,6 +136,21 @@ class Presence:
         with self._guard:
             self._seen[held.uri] = held
         return held
+
+
+def learn_contents(ledger: Ledger, place: Place) -> None:
+    """Tell a new ledger what a bucket holds already, by one listing; all of it or nothing.
+
+    A folder needs none: there each file is looked for.
+    """
+    if place.store.local_path(place.root) is not None:
+        return
+    found = (
+        (name, Content(place.uri(info.key), info.size, info.version_id))
+        for info in place.store.list(f"{place.root}/")
+        if len(name := info.key.rsplit("/", 1)[-1]) == 64
+    )
+    ledger.know_contents(found)
 
 
 class _Listed:

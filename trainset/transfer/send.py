@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,9 +18,10 @@ from trainset.transfer.claims import Lanes, shared_lanes
 from trainset.transfer.judge import is_dead, outcome_of_error, outcome_of_letter
 from trainset.transfer.ledger import new_owner
 from trainset.transfer.ledger.base import LEASE_S, Claim, Ledger
-from trainset.transfer.places import home_place
+from trainset.transfer.places import OpenPlace, Places, learn_contents, open_place
 from trainset.transfer.read import MEMORY_BYTES, Probe
-from trainset.transfer.send_file import FileSender, HomeRefused
+from trainset.transfer.route import HOME
+from trainset.transfer.send_file import FileSender, HomeRefused, Route
 
 CLAIM_FILES = 128  # files claimed in one transaction
 BUSY_WAIT_S = 60.0  # how long a batch waits for files that another process is sending
@@ -36,6 +38,8 @@ def send_batch(
     home: Home,
     ledger: Ledger,
     run_id: str | None = None,
+    route: Route | None = None,
+    open_place: OpenPlace = open_place,
     threads: int | None = None,
     progress: Progress | None = None,
     probe: Probe | None = None,
@@ -53,6 +57,8 @@ def send_batch(
     Args:
         sources: store of each source by name.
         run_id: stands beside what the ledger notes.
+        route: the spec's rules; None: every file goes to the home.
+        open_place: opens other buckets and folders that rules name.
         threads: files under way at once; None: the lanes that all batches of this process share.
         probe: looks into the bytes; None: ``trainset.media.probe.probe_media``.
         busy_wait_s: how long to wait for files that another process is sending; then they are
@@ -66,17 +72,22 @@ def send_batch(
         MissingExtra: a kind of media needs a package that is not installed.
     """
     lanes = shared_lanes() if threads is None else Lanes(threads, threads)
+    places = Places(home, open_place)
     sender = FileSender(
         sources,
-        home_place(home),
+        places,
         ledger,
+        route=route or (lambda file, facts: HOME),
         lanes=lanes,
         probe=probe or _media_probe(),
         spool=home.state / "spool",
         memory_bytes=memory_bytes,
+        run_id=run_id,
     )
     batch = _Batch(sender, ledger, lanes, run_id, memory_bytes, progress, clock)
     try:
+        if ledger.is_new:
+            learn_contents(ledger, places.of(HOME))
         with _claimed(ledger) as owner:
             waiting = list(enumerate(files))
             give_up_at = time.monotonic() + busy_wait_s
@@ -202,7 +213,7 @@ class _Batch:
 @contextmanager
 def _claimed(ledger: Ledger) -> Iterator[str]:
     """An owner of claims, renewed while the block runs and let go at its end."""
-    owner, ended = new_owner("batch"), threading.Event()
+    owner, ended = new_owner(secrets.token_hex(4)), threading.Event()
 
     def renew() -> None:
         while not ended.wait(LEASE_S / 3):

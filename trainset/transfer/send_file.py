@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,8 +12,13 @@ from trainset.stores.base import ReadStore
 from trainset.transfer.base import Outcome, SourceFile
 from trainset.transfer.claims import Lanes
 from trainset.transfer.ledger.base import Claim, Ledger, LedgerRow
-from trainset.transfer.places import Held, Place, Presence
+from trainset.transfer.places import Held, Place, Places, Presence
+from trainset.transfer.plan import turned_away
 from trainset.transfer.read import Content, Probe, check_unchanged, read_pinned
+from trainset.transfer.route import Decision
+
+# What the spec's rules say of a file; with facts never "read". ``Router.route``.
+Route = Callable[[SourceFile, MediaFacts | None], Decision]
 
 
 class HomeRefused(Exception):
@@ -30,17 +35,19 @@ class FileSender:
     def __init__(
         self,
         sources: Mapping[str, ReadStore],
-        place: Place,
+        places: Places,
         ledger: Ledger,
         *,
+        route: Route,
         lanes: Lanes,
         probe: Probe,
         spool: Path,
         memory_bytes: int,
+        run_id: str | None = None,
     ) -> None:
-        self._sources, self._place, self._probe = sources, place, probe
+        self._sources, self._places, self._route, self._probe = sources, places, route, probe
         self._lanes, self._spool, self._memory_bytes = lanes, spool, memory_bytes
-        self._presence = Presence(ledger)
+        self._presence = Presence(ledger, run_id)
         self._parts = ledger.part_log()
 
     def send(self, file: SourceFile, claim: Claim) -> Outcome:
@@ -59,7 +66,11 @@ class FileSender:
         """``skipped`` when the ledger knows this version and its place holds the bytes."""
         if row.sha256 is None or row.facts is None or row.uri is None:
             return None
-        held = self._find(self._place, row.sha256, file.size)
+        decision = self._route(file, row.facts)
+        place = self._places.of(decision)
+        if decision.action != "take" or not row.uri.startswith(place.prefix):
+            return None  # the rules say something else by now
+        held = self._find(place, row.sha256, file.size)
         if held is None:
             return None  # someone removed it: it is read and sent again
         return Outcome(
@@ -70,6 +81,8 @@ class FileSender:
             version_id=held.version_id or row.version_id,
             etag=held.etag,
             facts=row.facts,
+            route=decision.rule,
+            verified="L1",
         )
 
     def _read_and_send(self, file: SourceFile, *, look: bool) -> Outcome:
@@ -79,7 +92,10 @@ class FileSender:
             read_pinned(file, store, self._spool, memory_bytes=limit) as content,
         ):
             facts = content.probe(self._probe, file.path)
-            place = self._place
+            decision = self._route(file, facts)
+            if decision.action != "take":
+                return turned_away(file, decision)
+            place = self._places.of(decision)
             with self._lanes.contents.hold(place.uri(content.sha256)):
                 held = self._find(place, content.sha256, file.size, look=look)
                 there = held is not None
@@ -94,6 +110,8 @@ class FileSender:
             etag=held.etag,
             moved_bytes=0 if there else file.size,
             facts=facts,
+            route=decision.rule,
+            verified="L1",
         )
 
     def _find(self, place: Place, sha256: str, size: int, *, look: bool = False) -> Held | None:
