@@ -18,7 +18,7 @@ from trainset.tables.lance_store import LanceTableStore
 from trainset.tables.media import upsert_media
 from trainset.tables.schema import MEDIA
 from trainset.transfer.base import Outcome, SourceFile, transfer_left_out, transfer_totals
-from trainset.transfer.base_index import COLUMNS, BaseIndex
+from trainset.transfer.base_index import BaseIndex
 from trainset.transfer.listing import list_source
 from trainset.transfer.plan import Planner
 from trainset.transfer.provenance import SUMS, sha256_sums, write_events
@@ -167,7 +167,7 @@ def _write_provenance(run: Run, outcomes: Sequence[Outcome]) -> str:
 
 
 def _base(media: Table | None) -> BaseIndex:
-    return BaseIndex.of({}) if media is None else BaseIndex(lambda: media.scan(COLUMNS))
+    return BaseIndex.of({}) if media is None else BaseIndex(media.scan)
 
 
 def _media(run: Run) -> Table:

@@ -18,13 +18,15 @@ from numpy.typing import NDArray
 from trainset.errors import InputError
 from trainset.identity import row_id
 
-COLUMNS = ("row_id", "key", "size", "source_version", "source_state")
 MISSING = "missing"
+_VERSIONS = ("row_id", "size", "source_version", "source_state")
+_KEYS = ("row_id", "key")
 
-# Reads the table's batches, of COLUMNS, from the first; twice gives the same rows.
-Scan = Callable[[], Iterable[pa.RecordBatch]]
+# Reads all rows of the media table, some columns, in batches; ``Table.scan`` of a fixed version.
+Scan = Callable[[Sequence[str]], Iterable[pa.RecordBatch]]
 
 _Words = NDArray[np.uint64]
+_ROW = np.dtype([("high", "u8"), ("low", "u8"), ("print", "u8"), ("missing", "?")])
 
 
 class BaseRow(NamedTuple):
@@ -60,37 +62,36 @@ class BaseIndex:
             InputError: a row's id is no id.
         """
         self._scan = scan
-        ids: list[_Words] = []
-        prints: list[_Words] = []
-        states: list[NDArray[np.bool_]] = []
-        for batch in scan():
-            ids.append(_ids(batch["row_id"].to_pylist()))
-            prints.append(_fingerprints(batch))
-            states.append(np.array([s == MISSING for s in batch["source_state"].to_pylist()], bool))
-        high = np.concatenate([np.empty(0, np.uint64), *(part[:, 0] for part in ids)])
-        low = np.concatenate([np.empty(0, np.uint64), *(part[:, 1] for part in ids)])
-        ids.clear()
-        order = np.lexsort((low, high))
-        self._high, self._low = high[order], low[order]
-        del high, low
-        self._print = np.concatenate([np.empty(0, np.uint64), *prints])[order]
-        self._missing = np.concatenate([np.empty(0, bool), *states])[order]
+        parts: list[NDArray[np.void]] = []
+        for batch in scan(_VERSIONS):
+            part = np.empty(batch.num_rows, _ROW)
+            ids = _ids(batch["row_id"].to_pylist())
+            part["high"], part["low"] = ids[:, 0], ids[:, 1]
+            part["print"] = _fingerprints(batch)
+            part["missing"] = [state == MISSING for state in batch["source_state"].to_pylist()]
+            parts.append(part)
+        rows = np.concatenate([np.empty(0, _ROW), *parts])
+        parts.clear()
+        order = np.lexsort((rows["low"], rows["high"]))
+        self._high: _Words = rows["high"][order]
+        self._low: _Words = rows["low"][order]
+        self._print: _Words = rows["print"][order]
+        self._missing: NDArray[np.bool_] = rows["missing"][order]
         self._seen = np.zeros(len(order), bool)
 
     @classmethod
     def of(cls, rows: Mapping[str, BaseRow]) -> BaseIndex:
         """An index of rows by key that are in memory."""
-        batch = pa.RecordBatch.from_arrays(
-            [
-                pa.array([row_id(key) for key in rows], pa.string()),
-                pa.array(list(rows), pa.string()),
-                pa.array([row.size for row in rows.values()], pa.int64()),
-                pa.array([row.source_version for row in rows.values()], pa.string()),
-                pa.array([row.source_state for row in rows.values()], pa.string()),
-            ],
-            names=list(COLUMNS),
+        table = pa.table(
+            {
+                "row_id": pa.array([row_id(key) for key in rows], pa.string()),
+                "key": pa.array(list(rows), pa.string()),
+                "size": pa.array([row.size for row in rows.values()], pa.int64()),
+                "source_version": pa.array([r.source_version for r in rows.values()], pa.string()),
+                "source_state": pa.array([r.source_state for r in rows.values()], pa.string()),
+            }
         )
-        return cls(lambda: [batch])
+        return cls(lambda columns: table.select(columns).to_batches())
 
     def __len__(self) -> int:
         return len(self._high)
@@ -115,7 +116,7 @@ class BaseIndex:
         """(key, whether it says missing) of rows that ``find`` was not asked for; reads again."""
         if self._seen.all():
             return
-        for batch in self._scan():
+        for batch in self._scan(_KEYS):
             at, known = self._places(_ids(batch["row_id"].to_pylist()))
             fresh = known.copy()
             fresh[known] = ~self._seen[at[known]]

@@ -20,12 +20,9 @@ from sqlglot import exp, parse_one
 from sqlglot.errors import SqlglotError
 
 from trainset.errors import SpecError
+from trainset.transfer.answers import ANY, FALSE, NULL, TRUE, Condition, both, either, negated
 from trainset.transfer.attributes import ATTRIBUTES, UNREAD, Row
 
-TRUE, FALSE, NULL = 1, 2, 4
-ANY = TRUE | FALSE | NULL
-
-Condition = Callable[[Row], int]  # a set of answers
 Node = Any  # sqlglot's syntax tree; its base class has had two names
 
 
@@ -45,25 +42,6 @@ _COMPARISONS: dict[type, Callable[[Any, Any], bool]] = {
     exp.GTE: operator.ge,
 }
 _CASTS = ("DATE", "TIMESTAMP", "TIMESTAMPNTZ", "TIMESTAMPTZ")  # date '2026-01-31'
-
-
-def _sets(answer: Callable[[int, int], int]) -> list[list[int]]:
-    """A function of two answers, as a table over sets of answers."""
-
-    def of(left: int, right: int) -> int:
-        found = 0
-        for a in (TRUE, FALSE, NULL):
-            for b in (TRUE, FALSE, NULL):
-                if left & a and right & b:
-                    found |= answer(a, b)
-        return found
-
-    return [[of(left, right) for right in range(8)] for left in range(8)]
-
-
-_AND = _sets(lambda a, b: FALSE if FALSE in (a, b) else NULL if NULL in (a, b) else TRUE)
-_OR = _sets(lambda a, b: TRUE if TRUE in (a, b) else NULL if NULL in (a, b) else FALSE)
-_NOT = [(s & NULL) | (TRUE if s & FALSE else 0) | (FALSE if s & TRUE else 0) for s in range(8)]
 
 
 def parse_condition(where: str) -> Condition:
@@ -93,10 +71,10 @@ class _Compiler:
             return self.condition(self._only(node, "this").this)
         if kind in (exp.And, exp.Or):
             self._only(node, "this", "expression")
-            table = _AND if kind is exp.And else _OR
-            return _join(table, self.condition(node.this), self.condition(node.expression))
+            join = both if kind is exp.And else either
+            return join(self.condition(node.this), self.condition(node.expression))
         if kind is exp.Not:
-            return _negate(self.condition(self._only(node, "this").this))
+            return negated(self.condition(self._only(node, "this").this))
         if kind is exp.Boolean:
             answer = TRUE if node.this else FALSE
             return lambda row: answer
@@ -108,15 +86,13 @@ class _Compiler:
         if kind is exp.Between:
             self._only(node, "this", "low", "high")
             above = self._compare(operator.ge, node, node.this, node.args["low"])
-            return _join(
-                _AND, above, self._compare(operator.le, node, node.this, node.args["high"])
-            )
+            return both(above, self._compare(operator.le, node, node.this, node.args["high"]))
         if kind is exp.In:
             return self._in(self._only(node, "this", "expressions"))
         if kind in (exp.Like, exp.ILike):
             # "not like" is a mark on the node in some versions of the parser, a Not in others.
             like = self._like(self._only(node, "this", "expression", "negate"))
-            return _negate(like) if node.args.get("negate") else like
+            return negated(like) if node.args.get("negate") else like
         if kind is exp.Is and isinstance(node.expression, exp.Null):
             get = self.value(self._only(node, "this", "expression").this).get
             return lambda row: _is_null(get(row))
@@ -229,14 +205,6 @@ class _Compiler:
             f"{', '.join(ATTRIBUTES)}, literals ('text' in single quotes), and, or, not, "
             "= != < <= > >=, in, between, like, ilike, is null"
         )
-
-
-def _join(table: list[list[int]], left: Condition, right: Condition) -> Condition:
-    return lambda row: table[left(row)][right(row)]
-
-
-def _negate(inner: Condition) -> Condition:
-    return lambda row: _NOT[inner(row)]
 
 
 def _constant(type_: str, value: Any) -> Value:

@@ -15,9 +15,9 @@ from typing import Literal
 
 from trainset.model import MediaFacts, Protection
 from trainset.spec import RouteSpec, TransferSpec
+from trainset.transfer.answers import FALSE, TRUE, Condition
 from trainset.transfer.attributes import Row, row_of
 from trainset.transfer.base import SourceFile
-from trainset.transfer.conditions import FALSE, TRUE, Condition, parse_condition
 from trainset.transfer.globs import path_filter
 
 
@@ -85,7 +85,7 @@ class _Rule:
         self._mime = _mime_filter(spec.mime) if spec.mime else None
         self._least = spec.min_size or 0
         self._most = spec.max_size
-        self._where: Condition | None = parse_condition(spec.where) if spec.where else None
+        self._where = _condition(spec.where) if spec.where else None
         if spec.skip is not None:
             self.decision = Decision("skip", spec.name, reason=spec.skip)
         else:
@@ -93,7 +93,7 @@ class _Rule:
         self.ask = Decision("read", spec.name, reason="it must be read to know which rule fits")
 
     def fits(self, row: Row) -> int:
-        """The truth values that may come out, as ``conditions`` writes them."""
+        """The truth values that may come out, as ``answers`` writes them."""
         size = row["size"]
         if size < self._least or (self._most is not None and size > self._most):
             return FALSE
@@ -113,6 +113,12 @@ class _Rule:
             return fits
         found = self._where(row)
         return found if fits == TRUE or not found & TRUE else found | FALSE
+
+
+def _condition(where: str) -> Condition:
+    from trainset.transfer.conditions import parse_condition  # late: its SQL parser takes 30 MB
+
+    return parse_condition(where)
 
 
 def _mime_filter(patterns: Sequence[str]) -> re.Pattern[str]:
