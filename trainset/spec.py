@@ -11,10 +11,19 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from trainset.errors import SpecError
 from trainset.model import Protection, StoreOptions
+from trainset.stores.bandwidth import parse_bandwidth
 
 MatchMethod = Literal["key", "path", "near", "filename", "sha256"]
 ColumnOp = Literal["image_info", "thumbnail", "phash", "ocr", "open_clip"]
@@ -133,6 +142,13 @@ class TransferSpec(SpecModel):
     ledger: str | None = Field(
         default=None, description="block of a PostgreSQL ledger, when several hosts transfer"
     )
+
+    @field_validator("bandwidth")
+    @classmethod
+    def _readable(cls, text: str | None) -> str | None:
+        if text is not None:
+            parse_bandwidth(text)
+        return text
 
     @model_validator(mode="after")
     def _unmatched(self) -> TransferSpec:
