@@ -23,6 +23,7 @@ from pydantic import (
 
 from trainset.errors import SpecError
 from trainset.model import Protection, StoreOptions
+from trainset.stores.bandwidth import parse_bandwidth
 
 MatchMethod = Literal["key", "path", "near", "filename", "sha256"]
 ColumnOp = Literal["image_info", "thumbnail", "phash", "ocr", "open_clip"]
@@ -169,6 +170,13 @@ class TransferSpec(SpecModel):
     ledger: str | None = Field(
         default=None, description="block of a PostgreSQL ledger, when several hosts transfer"
     )
+
+    @field_validator("bandwidth")
+    @classmethod
+    def _readable(cls, text: str | None) -> str | None:
+        if text is not None:
+            parse_bandwidth(text)
+        return text
 
     @model_validator(mode="after")
     def _unmatched(self) -> TransferSpec:

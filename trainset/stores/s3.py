@@ -26,6 +26,7 @@ from trainset.stores.s3_put import (
     version_id_of,
 )
 from trainset.stores.s3_reader import S3Reader
+from trainset.stores.throttle import shared_gate
 
 T = TypeVar("T")
 _BLOCK = 2**20  # bytes read at once from a stream
@@ -59,7 +60,10 @@ class S3Store:
         self._credentials = credentials
         self.options = options or StoreOptions()
         self.root = f"{prefix}/" if prefix else ""
-        self._retrier = retrier or Retrier()
+        self._retrier = retrier or Retrier(
+            gate=shared_gate(self.endpoint, credentials.key_id, self.options),
+            renew=self.client.close,
+        )
         self.multipart_bytes = multipart_bytes
 
     def __repr__(self) -> str:

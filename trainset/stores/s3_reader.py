@@ -41,10 +41,20 @@ class S3Reader(io.RawIOBase):
         wanted = min(len(buffer), self._size - self._at)
         if wanted <= 0:
             return 0
-        data = self._retrier.call(lambda: self._attempt(wanted))
+        # A block of a reply that flows is no request: it takes no turn at the gate.
+        data = self._flowing(wanted) or self._retrier.call(lambda: self._attempt(wanted))
         buffer[: len(data)] = data
         self._at += len(data)
         return len(data)
+
+    def _flowing(self, wanted: int) -> bytes:
+        """The next bytes of the reply that is open; b"" when none is, or it broke."""
+        if self._reply is None:
+            return b""
+        try:
+            return self._attempt(wanted)
+        except TransientError:
+            return b""
 
     def _attempt(self, wanted: int) -> bytes:
         if self._reply is None:
