@@ -15,7 +15,7 @@ from trainset.home import Home
 from trainset.stores.base import ReadStore
 from trainset.transfer.base import Outcome, SourceFile, deferred
 from trainset.transfer.claims import Lanes, shared_lanes
-from trainset.transfer.judge import is_dead, outcome_of_error, outcome_of_letter
+from trainset.transfer.failures import is_dead, outcome_of_error, outcome_of_letter
 from trainset.transfer.ledger import new_owner
 from trainset.transfer.ledger.base import LEASE_S, Claim, Ledger
 from trainset.transfer.places import OpenPlace, Places, learn_contents, open_place

@@ -6,8 +6,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from trainset.errors import ChecksumMismatch, InputError, SourceChanged, StoreFull, TransientError
+from trainset.errors import (
+    ChecksumMismatch,
+    InputError,
+    NotFound,
+    SourceChanged,
+    StoreFull,
+    TransientError,
+)
 from trainset.model import MediaFacts
+from trainset.retry_class import confirm_fatal
 from trainset.stores.base import ReadStore
 from trainset.transfer.base import Outcome, SourceFile
 from trainset.transfer.claims import Lanes
@@ -115,7 +123,7 @@ class FileSender:
         )
 
     def _find(self, place: Place, sha256: str, size: int, *, look: bool = False) -> Held | None:
-        with _home_errors():
+        with _errors_of(place):
             return self._presence.find(place, sha256, size, look=look)
 
     def _put(self, file: SourceFile, place: Place, content: Content, facts: MediaFacts) -> Held:
@@ -129,7 +137,7 @@ class FileSender:
 
     def _put_once(self, place: Place, content: Content, facts: MediaFacts) -> Held:
         key = place.key(content.sha256)
-        with _home_errors():
+        with _errors_of(place):
             # From folder to folder by file: a clone, where the file system can.
             by_file = content.path is not None and place.store.local_path(key) is not None
             if content.data is None or by_file:
@@ -150,8 +158,8 @@ class FileSender:
 
 
 @contextmanager
-def _home_errors() -> Iterator[None]:
-    """Mark the errors of the place: they mean more than one file."""
+def _errors_of(place: Place) -> Iterator[None]:
+    """Mark the errors of the place that mean more than one file."""
     try:
         yield
     except (ChecksumMismatch, SourceChanged, StoreFull):
@@ -159,4 +167,12 @@ def _home_errors() -> Iterator[None]:
     except TransientError as err:
         raise HomeBusy from err
     except InputError as err:
-        raise HomeRefused from err
+        local = place.store.local_path(place.root) is not None
+        if local or isinstance(err, NotFound) or confirm_fatal(err, lambda: _try_put(place)):
+            raise HomeRefused from err
+        raise  # this key alone: too long, say
+
+
+def _try_put(place: Place) -> None:
+    """A PUT that leaves nothing: its hash is a lie, which a store that takes puts refuses."""
+    place.store.put(f"{place.root}/.trainset-probe", b"x", sha256="0" * 64)
