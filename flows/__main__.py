@@ -44,6 +44,10 @@ def parser() -> argparse.ArgumentParser:
             one.add_argument(
                 "--retry-failed", action="store_true", help="compute failed cells again as well"
             )
+        if name in ("pipeline", "transfer-media"):
+            one.add_argument(
+                "--retry-dead", action="store_true", help="send given-up files again as well"
+            )
         if name == "export-dataset":
             one.add_argument("--ref", default="main", help="branch, tag or commit (default: main)")
             one.add_argument("--name", help="only this export of the spec")

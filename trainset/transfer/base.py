@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from trainset.errors import InputError
 from trainset.model import Frozen, LeftOut, MediaFacts, TransferTotals
 
 Status = Literal["sent", "duplicate", "skipped", "deferred", "failed"]
@@ -94,3 +95,17 @@ def transfer_left_out(outcomes: Iterable[Outcome]) -> list[LeftOut]:
         for o in outcomes
         if o.status in ("deferred", "failed")
     ]
+
+
+class TotalsDiffer(InputError):
+    """A transfer whose outcomes are not those of its plan; the run ends, nothing is committed."""
+
+    kind = "totals-differ"
+
+    def __init__(self, planned: int, totals: TransferTotals) -> None:
+        self.planned, self.totals = planned, totals
+        super().__init__(
+            f"{planned} files were planned, but the outcomes are {totals.planned}: {totals.sent} "
+            f"sent, {totals.skipped} skipped, {totals.duplicate} duplicate, {totals.deferred} "
+            f"deferred, {totals.failed} failed; run again, and report this as a fault of trainset"
+        )
