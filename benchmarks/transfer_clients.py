@@ -77,6 +77,7 @@ def _rclone(operation: str, work: Work, bucket: Bucket, prefix: str, target: Pat
     way = [str(work.folder), far] if operation == "upload" else [far, str(target)]
     at_once = str(THREADS) if work.kind == "small" else "4"
     return [
+        *("env", "-u", "AWS_CA_BUNDLE"),  # rclone's S3 library cannot use one
         *("rclone", "copy", *way, "--transfers", at_once, "--checkers", "16"),
         *("--s3-upload-concurrency", "4", "--s3-chunk-size", "16M", "--s3-upload-cutoff", "100M"),
     ]

@@ -16,7 +16,7 @@ from trainset.stores.base import ObjectStore
 from trainset.transfer.ledger.base import Content, Ledger
 from trainset.transfer.route import HOME, Decision
 
-LOOKS = 500  # single looks of a run at one place before its listing costs less
+LOOKS = 100  # single looks of a run at one place before its listing costs less
 _ENTRY = np.dtype([("sha256", "S16"), ("size", "<i8")])  # half a sha256 tells objects apart
 
 
