@@ -135,6 +135,14 @@ def sniff(head: bytes, name: str) -> Kind:
     return found or _plain(head, name)
 
 
+def by_name(name: str) -> Kind | None:
+    """The kind that a name promises; None where it promises nothing."""
+    suffix = PurePosixPath(name).suffix.lower()
+    if suffix in _NAMES:
+        return Kind(*_NAMES[suffix], certain=False)
+    return Kind(_TEXTS[suffix], "other", certain=False) if suffix in _TEXTS else None
+
+
 def _by_bytes(head: bytes) -> Kind | None:
     for start, mime, modality in _STARTS:
         if head.startswith(start):

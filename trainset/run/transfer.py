@@ -8,12 +8,13 @@ from pathlib import Path
 from trainset.model import LeftOut, TransferTotals
 from trainset.run.context import Run, RunContext
 from trainset.run.reports import BatchResult, StageReport, TransferBatch, TransferWork
-from trainset.stores import open_store
+from trainset.stores import check_adoptable, open_store
 from trainset.stores.base import ObjectStore
 from trainset.tables.base import Table
 from trainset.tables.lance_store import LanceTableStore
 from trainset.tables.media import iter_base_rows, upsert_media
 from trainset.tables.schema import MEDIA
+from trainset.transfer.adopt import adopt_batch
 from trainset.transfer.base import Outcome, SourceFile, transfer_left_out, transfer_totals
 from trainset.transfer.listing import list_source
 from trainset.transfer.plan import BaseRow, Planner
@@ -26,6 +27,9 @@ UNLISTED = "unreadable-folder"
 def plan_work(context: RunContext) -> TransferWork:
     """List the sources, subtract the media table, and write the batches to the scratch folder."""
     run = Run(context)
+    for source in context.spec.media:
+        if source.mode == "reference":
+            check_adoptable(open_store(source.from_, context.credentials))
     base = _base(run.table("media"))
     unlisted: dict[str, str] = {}
     planner = Planner(base, context.spec.media, now=context.started_at, unlisted=unlisted.keys())
@@ -72,9 +76,18 @@ def send_work(
 
     with _lines(run, "batch", batch.number).open(encoding="utf-8", newline="\n") as lines:
         files = [SourceFile.model_validate_json(line) for line in lines]
+    stay = {m.name: m.hash for m in context.spec.media if m.mode == "reference"}
     with run.ledger as ledger:
+        sources = _sources(run)
+        move = [file for file in files if file.source not in stay]
         outcomes = send_batch(
-            files, sources=_sources(run), home=run.home, ledger=ledger, progress=count
+            move, sources=sources, home=run.home, ledger=ledger, progress=count
+        ) + adopt_batch(
+            [file for file in files if file.source in stay],
+            sources=sources,
+            ledger=ledger,
+            hashed=stay.__getitem__,
+            progress=count,
         )
     _lines(run, "outcomes", batch.number).write_text(
         "".join(f"{outcome.model_dump_json()}\n" for outcome in outcomes), encoding="utf-8"

@@ -1,5 +1,6 @@
 """Moving media into the home: list, plan, send, and prove it."""
 
+from trainset.transfer.adopt import adopt_batch
 from trainset.transfer.base import (
     Outcome,
     SourceFile,
@@ -18,6 +19,7 @@ __all__ = [
     "Planner",
     "SourceFile",
     "TransferPlan",
+    "adopt_batch",
     "list_source",
     "plan_transfer",
     "send_batch",
