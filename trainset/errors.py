@@ -97,6 +97,20 @@ class UploadLost(NotFound):
         super().__init__(message)
 
 
+class VersionGone(NotFound):
+    """A medium outside the home is pinned to a version that its bucket does not hold any more."""
+
+    kind = "version-gone"
+
+    def __init__(self, uri: str, pin: str) -> None:
+        self.uri, self.pin = uri, pin
+        super().__init__(
+            f"{uri}: the version that this commit pins ({pin}) is gone: it was overwritten, "
+            "deleted, or expired by a lifecycle rule; put these bytes back, or run the pipeline "
+            "again to take up what is there now"
+        )
+
+
 class MediaUnreadable(InputError):
     """A medium cannot be decoded; it stays in the manifest with this reason."""
 

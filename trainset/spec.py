@@ -90,6 +90,27 @@ class MediaSource(SpecModel):
         description="copy: into the home, named by content; reference: objects of a bucket stay "
         "where they are, pinned by version id and ETag",
     )
+    hash: bool = Field(
+        default=True,
+        description="reference only. true: objects up to 64 MiB are read once, hashed and looked "
+        "into, of larger ones just what tells their kind; false: no byte is read, a file's kind is "
+        "what its name says, and computing fills in the rest",
+    )
+
+    @model_validator(mode="after")
+    def _referable(self) -> MediaSource:
+        scheme = self.from_.split("://", 1)[0].lower() if "://" in self.from_ else "file"
+        if self.mode == "reference" and scheme not in ("s3", "b2", "file"):
+            raise ValueError(
+                f"mode: reference pins objects of a bucket (s3://, b2://) or files of a folder; "
+                f"{scheme}:// keeps no version to pin, so its files are copied: mode: copy"
+            )
+        if self.mode == "copy" and not self.hash:
+            raise ValueError(
+                "hash: false goes with mode: reference; a copy is named by its sha256, which is "
+                "always made"
+            )
+        return self
 
 
 class RouteSpec(SpecModel):

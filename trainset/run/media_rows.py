@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
+from trainset import __version__
 from trainset.model import LeftOut, TransferTotals
 from trainset.run.context import Run, RunContext
 from trainset.run.reports import BatchResult, StageReport, TransferWork
@@ -20,7 +23,14 @@ from trainset.transfer.base import (
     TotalsDiffer,
     transfer_left_out,
 )
-from trainset.transfer.provenance import SUMS, EventFile, sha256_sums, write_events
+from trainset.transfer.provenance import (
+    SUMS,
+    EventFile,
+    EventWriter,
+    Origin,
+    describe_routes,
+    put_events,
+)
 
 ROWS = 20_000  # outcomes that are held at once
 
@@ -56,8 +66,7 @@ def write_rows(
         media_changed=changed,
         left_out=left_out,
         ran=frozenset({"transfer"}),
-        # A run that changes no row leaves no commit, hence no provenance either.
-        provenance=_write_provenance(run, work, results) if changed else None,
+        provenance=_write_provenance(run, work, results, committed=changed > 0),
     )
 
 
@@ -68,21 +77,36 @@ def _check(work: TransferWork, totals: TransferTotals) -> None:
         raise TotalsDiffer(planned, totals)
 
 
-def _write_provenance(run: Run, work: TransferWork, results: Sequence[BatchResult]) -> str | None:
-    """Put the run's events into its commit; returns the head of their hash chain."""
-    run_id, parts = run.context.run_id, list[EventFile]()
-    folder = f"provenance/{run_id}"
-    for outcomes in _pieces(_all(run, work, results)):
-        after = parts[-1] if parts else None
-        events = write_events(outcomes, run_id=run_id, at=run.context.started_at, after=after)
-        local = run.scratch / events.name
-        local.write_bytes(events.data)
-        run.workspace.put_file(f"{folder}/{events.name}", local)
-        parts.append(events)
+def _write_provenance(
+    run: Run, work: TransferWork, results: Sequence[BatchResult], *, committed: bool
+) -> str | None:
+    """Put the run's events into its commit; returns the head of their hash chain.
+
+    A run that changes no row leaves no commit: its events go to ``runs/<run_id>/provenance``, if
+    something was left out.
+    """
+    context, parts = run.context, list[Path]()
+
+    def put(part: EventFile) -> None:
+        parts.append(run.scratch / part.name)
+        parts[-1].write_bytes(part.data)
+
+    origin = Origin(host=socket.gethostname(), worker=str(os.getpid()), code_version=__version__)
+    rules = describe_routes(run.spec.transfer.routes)
+    writer = EventWriter(context.run_id, put, at=context.started_at, origin=origin, rules=rules)
+    outcomes = _all(run, work, results)
+    writer.add(outcomes if committed else (o for o in outcomes if not o.arrived))
+    log = writer.close()
     if not parts:
         return None
-    run.workspace.write(f"{folder}/{SUMS}", sha256_sums(parts))
-    return parts[-1].head
+    if not committed:
+        put_events(run.home.store, f"runs/{context.run_id}/provenance", parts, log.sums)
+        return None
+    folder = f"provenance/{context.run_id}"
+    for part in parts:
+        run.workspace.put_file(f"{folder}/{part.name}", part)
+    run.workspace.write(f"{folder}/{SUMS}", log.sums)
+    return log.head
 
 
 def _all(run: Run, work: TransferWork, results: Sequence[BatchResult]) -> Iterator[Outcome]:

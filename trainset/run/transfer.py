@@ -11,9 +11,10 @@ from typing import IO
 from trainset.model import LeftOut, Protection, TransferTotals
 from trainset.run.context import Run, RunContext, now
 from trainset.run.reports import BatchResult, TransferBatch, TransferWork
-from trainset.stores import open_source
+from trainset.stores import check_adoptable, open_source, open_store
 from trainset.stores.base import ReadStore
 from trainset.tables.base import Table
+from trainset.transfer.adopt import adopt_batch
 from trainset.transfer.base import Outcome, SourceFile, transfer_left_out, transfer_totals
 from trainset.transfer.base_index import BaseIndex
 from trainset.transfer.ledger import copy_to_store, fetch_from_store
@@ -36,6 +37,9 @@ def plan_work(context: RunContext) -> TransferWork:
     run = Run(context)
     if run.spec.protect != Protection():
         check_destination(run.home.store, run.spec.protect, now=context.started_at)
+    for source in run.spec.media:
+        if source.mode == "reference":
+            check_adoptable(open_store(source.from_, context.credentials))
     _open_ledger(run)
     unlisted: dict[str, str] = {}
     returned = 0
@@ -111,15 +115,23 @@ def send_work(
 
     with lines_path(run, "batch", batch.number).open(encoding="utf-8", newline="\n") as lines:
         files = [SourceFile.model_validate_json(line) for line in lines]
+    stay = {m.name: m.hash for m in run.spec.media if m.mode == "reference"}
+    sources = _sources(run)
     with run.ledger as ledger:
         outcomes = send_batch(
-            files,
-            sources=_sources(run),
+            [file for file in files if file.source not in stay],
+            sources=sources,
             home=run.home,
             ledger=ledger,
             run_id=context.run_id,
             route=Router(run.spec.transfer).route,
             open_place=run.open_place,
+            progress=count,
+        ) + adopt_batch(
+            [file for file in files if file.source in stay],
+            sources=sources,
+            ledger=ledger,
+            hashed=stay.__getitem__,
             progress=count,
         )
         copy_to_store(ledger, run.home.store, now=now())

@@ -36,16 +36,19 @@ class Outcome(Frozen):
 
     sent: its bytes moved. duplicate: it was read, and the home held these bytes already. skipped:
     the ledger knows this very version, and the home holds it; it was not read; or a rule of the
-    spec takes no such file, then ``kind`` and ``reason`` say so. deferred: waits for the next run.
-    failed: someone must look. The last two have ``kind`` and ``reason``, what arrived has
-    ``sha256``, ``uri`` and ``facts``.
+    spec takes no such file, then ``kind`` and ``reason`` say so; or it was adopted in place
+    (reference mode). deferred: waits for the next run. failed: someone must look. The last two have
+    ``kind`` and ``reason``, what arrived has ``sha256`` (an adopted file: when it is known),
+    ``uri`` and ``facts``. ``reason`` also says how a file was adopted.
     """
 
     file: SourceFile
     status: Status
     sha256: str | None = None
     uri: str | None = Field(default=None, description="relative to the home; absolute outside it")
-    version_id: str | None = None
+    version_id: str | None = Field(
+        default=None, description="of the object in its place; an adopted file's is its pin"
+    )
     etag: str | None = Field(default=None, description="of the object in its place")
     moved_bytes: int = Field(default=0, description="that this machine sent")
     route: str | None = Field(default=None, description="name of the rule that took it")
@@ -59,7 +62,7 @@ class Outcome(Frozen):
 
     @property
     def arrived(self) -> bool:
-        """Whether the home now holds the file's bytes."""
+        """Whether the dataset now has the file's bytes, in its home or where they lie."""
         return self.uri is not None and self.status in ("sent", "duplicate", "skipped")
 
 
