@@ -173,10 +173,10 @@ def test_a_checkpoint_is_taken_by_its_path(unlearned: Path, tmp_path: Path) -> N
     assert clip.function.params == {"model": "shapes-by-path", "weights": "w.safetensors"}
     found = encoder_for(clip.function)
     assert found is not None
-    kind_of_name = build(
+    by_name = build(
         "c", ColumnSpec(op="open_clip", model="shapes-by-path", weights="w"), models=tmp_path
     )
-    assert kind_of_name.function.weights_sha256 == clip.function.weights_sha256
+    assert by_name.function.weights_sha256 == clip.function.weights_sha256
 
 
 def test_a_vector_that_is_not_finite_is_an_error_and_no_value(unlearned: Path) -> None:

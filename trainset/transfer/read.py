@@ -7,16 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from trainset.errors import NotFound, SourceChanged
 from trainset.model import MediaFacts
 from trainset.stores.base import ReadStore
-from trainset.stores.parts import part_bytes
+from trainset.stores.parts import hash_parts, part_bytes
 from trainset.transfer.base import SourceFile
 
 MEMORY_BYTES = 64 * 2**20  # up to this size a file is read once and sent from memory
-_BLOCK = 2**20
 
 # (bytes or a local file, name) -> facts; `trainset.media.probe.probe_media`.
 Probe = Callable[[bytes | Path, str], MediaFacts]
@@ -90,20 +88,3 @@ def check_unchanged(file: SourceFile, store: ReadStore) -> None:
         raise NotFound(f"{file.uri} is not there any more, or is a link to nothing; check it")
     if (now.size, now.version) != (file.size, file.version):
         raise SourceChanged(file.key)
-
-
-def hash_parts(stream: BinaryIO, part_size: int) -> tuple[str, tuple[str, ...]]:
-    """sha256 of a stream, and of each piece of ``part_size`` bytes of it; read once."""
-    whole, parts = hashlib.sha256(), []
-    while True:
-        part, left = hashlib.sha256(), part_size
-        while left and (block := stream.read(min(_BLOCK, left))):
-            whole.update(block)
-            part.update(block)
-            left -= len(block)
-        if left == part_size:
-            break
-        parts.append(part.hexdigest())
-        if left:
-            break
-    return whole.hexdigest(), tuple(parts)

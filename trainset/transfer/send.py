@@ -144,7 +144,7 @@ class _Batch:
             claims = self._ledger.claim([file for _, file in chunk], owner=owner)
             for (number, file), claim in zip(chunk, claims, strict=True):
                 if claim.mine:
-                    self._submit(number, file, claim)
+                    self._submit(number, file, claim, owner)
                     pending += 1
                 else:
                     busy.append((number, file))
@@ -160,31 +160,33 @@ class _Batch:
             reason = f"{file.uri} is being sent by another run; the next run looks again"
             self._note(number, deferred(file, "busy", reason))
 
-    def _submit(self, number: int, file: SourceFile, claim: Claim) -> None:
+    def _submit(self, number: int, file: SourceFile, claim: Claim, owner: str) -> None:
         def work() -> None:
             if self._stop.is_set():
                 self._done.put((number, None))
                 return
             try:
-                self._done.put((number, self._send(file, claim)))
+                self._done.put((number, self._send(file, claim, owner)))
             except BaseException as err:
                 self._stop.set()  # now, not when the main thread gets to it
                 self._done.put((number, err))
 
         self._lanes.submit(work, large=file.size > self._memory_bytes)
 
-    def _send(self, file: SourceFile, claim: Claim) -> Outcome:
+    def _send(self, file: SourceFile, claim: Claim, owner: str) -> Outcome:
         if claim.row is not None and claim.row.dead:
             return outcome_of_letter(file, claim.row)
         began = time.monotonic()
         try:
-            outcome = self._sender.send(file, claim)
+            outcome = self._sender.send(file, claim, owner)
         except Exception as err:
             outcome = outcome_of_error(file, err)
         took = {"duration_ms": round(1000 * (time.monotonic() - began)), "at": self._clock()}
         outcome = outcome.model_copy(update=took)
         tries = 1 + (claim.row.attempts if claim.row else 0)
         self._ledger.record(outcome, run_id=self._run_id, dead=is_dead(outcome, tries))
+        if outcome.sha256 is not None and outcome.status != "skipped":
+            self._ledger.let_go_content(outcome.sha256, owner)
         return outcome
 
     def _take(self) -> BaseException | None:

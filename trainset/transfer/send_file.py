@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,9 @@ from trainset.transfer.route import Decision
 
 # What the spec's rules say of a file; with facts never "read". ``Router.route``.
 Route = Callable[[SourceFile, MediaFacts | None], Decision]
+
+
+CONTENT_WAIT_S = 60.0  # for another process that sends the same bytes
 
 
 class HomeRefused(Exception):
@@ -56,10 +60,12 @@ class FileSender:
         self._sources, self._places, self._route, self._probe = sources, places, route, probe
         self._lanes, self._spool, self._memory_bytes = lanes, spool, memory_bytes
         self._presence = Presence(ledger, run_id)
-        self._parts = ledger.part_log()
+        self._ledger, self._parts = ledger, ledger.part_log()
 
-    def send(self, file: SourceFile, claim: Claim) -> Outcome:
+    def send(self, file: SourceFile, claim: Claim, owner: str) -> Outcome:
         """Bring one file to its place.
+
+        Its content stays held by ``owner`` in the ledger: let go of it when the outcome is noted.
 
         Raises:
             HomeRefused, StoreFull, MissingExtra: no file can be sent.
@@ -68,7 +74,7 @@ class FileSender:
         row = claim.row
         if row is not None and row.arrived and (known := self._known(file, row)) is not None:
             return known
-        return self._read_and_send(file, look=claim.interrupted)
+        return self._read_and_send(file, owner, look=claim.interrupted)
 
     def _known(self, file: SourceFile, row: LedgerRow) -> Outcome | None:
         """``skipped`` when the ledger knows this version and its place holds the bytes."""
@@ -93,7 +99,7 @@ class FileSender:
             verified="L1",
         )
 
-    def _read_and_send(self, file: SourceFile, *, look: bool) -> Outcome:
+    def _read_and_send(self, file: SourceFile, owner: str, *, look: bool) -> Outcome:
         store, limit = self._sources[file.source], self._memory_bytes
         with (
             self._lanes.memory.hold(file.size if file.size <= limit else 0),
@@ -106,6 +112,9 @@ class FileSender:
             place = self._places.of(decision)
             with self._lanes.contents.hold(place.uri(content.sha256)):
                 held = self._find(place, content.sha256, file.size, look=look)
+                if held is None and self._wait_for_content(content.sha256, owner):
+                    # Another process may have brought these bytes while we waited.
+                    held = self._find(place, content.sha256, file.size, look=look)
                 there = held is not None
                 if held is None:
                     held = self._put(file, place, content, facts)
@@ -125,6 +134,21 @@ class FileSender:
     def _find(self, place: Place, sha256: str, size: int, *, look: bool = False) -> Held | None:
         with _errors_of(place):
             return self._presence.find(place, sha256, size, look=look)
+
+    def _wait_for_content(self, sha256: str, owner: str) -> bool:
+        """Hold the content in the ledger; whether another process held it before.
+
+        Raises:
+            HomeBusy: another process still sends these bytes.
+        """
+        give_up_at = time.monotonic() + CONTENT_WAIT_S
+        waited = False
+        while not self._ledger.hold_content(sha256, owner=owner):
+            waited = True
+            if time.monotonic() > give_up_at:
+                raise HomeBusy from TransientError("another process sends the same bytes")
+            time.sleep(0.05)
+        return waited
 
     def _put(self, file: SourceFile, place: Place, content: Content, facts: MediaFacts) -> Held:
         """Store the content; checked by the store against its sha256."""
