@@ -18,7 +18,7 @@ from services.s3_endpoint import S3Bucket
 
 from trainset.errors import ChecksumMismatch, StoreFull, TransientError
 from trainset.retry_class import is_run_fatal
-from trainset.stores.retry import Retrier
+from trainset.stores.retry import Gate, Retrier
 from trainset.stores.s3 import S3Store
 
 MIB = 2**20
@@ -56,9 +56,11 @@ def test_a_server_with_a_low_limit_loses_no_file_and_gets_none_twice(
 
 def test_mixed_faults_of_thirty_percent_lose_nothing(s3_bucket: S3Bucket) -> None:
     store = s3_bucket.store()
-    store._retrier = Retrier(attempts=20, base_s=0.005, cap_s=0.05)
+    store._retrier = Retrier(
+        attempts=20, base_s=0.005, cap_s=0.05, gate=Gate(4000), renew=store.client.close
+    )
     s3_bucket.proxy.faults = faults = Faults(
-        slow_down=0.06, reset=0.06, lost_reply=0.06, internal_error=0.06, seed=5
+        slow_down=0.075, reset=0.075, lost_reply=0.075, internal_error=0.075, seed=5
     )
 
     def put(i: int) -> None:
@@ -67,13 +69,13 @@ def test_mixed_faults_of_thirty_percent_lose_nothing(s3_bucket: S3Bucket) -> Non
         assert store.put(f"m{i:03}", data, sha256=sent).sha256 == sent
 
     with ThreadPoolExecutor(16) as pool:
-        list(pool.map(put, range(200)))
+        list(pool.map(put, range(150)))
     assert faults.injected > 50
     s3_bucket.proxy.faults = Faults()
-    for key in (f"m{i:03}" for i in range(200)):
+    for key in (f"m{i:03}" for i in range(150)):
         assert len(store.list_versions(key)) == 1
     with ThreadPoolExecutor(8) as pool:
-        infos = list(pool.map(store.head, [f"m{i:03}" for i in range(200)]))
+        infos = list(pool.map(store.head, [f"m{i:03}" for i in range(150)]))
     assert all(i is not None and i.size == 1000 for i in infos)
 
 
