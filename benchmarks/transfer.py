@@ -22,7 +22,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from measure import measured
+from processes import measured
 from s3_server import Bucket, bench_bucket
 from transfer_clients import COMMANDS, OURS, Work, available
 
