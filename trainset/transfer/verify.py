@@ -73,7 +73,7 @@ def expected_of(outcome: Outcome) -> Expected:
         etag=outcome.etag,
         version_id=outcome.version_id,
         sha256=outcome.sha256,
-        pinned=_same_place(outcome.uri, file.uri),
+        pinned=same_place(outcome.uri, file.uri),
         source=Source(file.source, file.path, file.size, file.version, file.version_id),
     )
 
@@ -216,5 +216,6 @@ def _place_of(uri: str) -> tuple[str, str]:
     return f"{'s3' if scheme == 'b2' else scheme}://{bucket}", key
 
 
-def _same_place(uri: str, other: str) -> bool:
+def same_place(uri: str, other: str) -> bool:
+    """Whether two absolute uris name one object: media of reference mode stay at their source."""
     return "://" in uri and _place_of(uri) == _place_of(other)
