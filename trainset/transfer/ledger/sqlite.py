@@ -90,11 +90,10 @@ class SqliteLedger(BufferedLedger):
         claims: list[Claim] = []
         taken: list[tuple[Any, ...]] = []
         with self.changing(counts=False):
-            now = time.time()
+            now, execute = time.time(), self._db.execute
             for file in files:
-                *values, holder, until, interrupted = self._db.execute(
-                    _KNOWN, identity_of(file)
-                ).fetchone()
+                identity = identity_of(file)
+                *values, holder, until, interrupted = execute(_KNOWN, identity).fetchone()
                 row = None if values[0] is None else ledger_row(values)
                 if row is not None and (row.arrived or row.dead):
                     claims.append(Claim(True, False, row))
@@ -105,7 +104,7 @@ class SqliteLedger(BufferedLedger):
                         continue
                     interrupted = True
                 claims.append(Claim(True, bool(interrupted), row))
-                taken.append((*identity_of(file), owner, now + lease_s, bool(interrupted)))
+                taken.append((*identity, owner, now + lease_s, bool(interrupted)))
             self._db.executemany("INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?, ?, ?)", taken)
         return claims
 
