@@ -17,14 +17,15 @@ from services.postgres import Postgres
 from trainset.transfer.base import failed
 from trainset.transfer.ledger import Ledger, open_ledger
 
-OWNERS = [ELSEWHERE + name for name in "abc"]
-FILES = [file(name) for name in "pqrst"]
+OWNERS = [ELSEWHERE + name for name in "ab"]
+FILES = [file(name) for name in "pq"]
 _homes = itertools.count()
 
 owners = st.sampled_from(OWNERS)
 numbers = st.integers(0, len(FILES) - 1)
-several = st.lists(numbers, min_size=1, max_size=4)
+several = st.lists(numbers, min_size=1, max_size=3)
 instances = st.integers(0, 1)
+seldom = st.sampled_from([False] * 5 + [True])  # of what ends a file's story
 
 
 @dataclass
@@ -83,6 +84,12 @@ class LedgerModel(RuleBasedStateMachine):
             assert claim[:2] == (True, known.interrupted)
             known.owner, known.live = owner, live
 
+    @rule(ledger=instances, n=numbers)
+    def die_and_be_followed(self, ledger: int, n: int) -> None:
+        """The way to an interrupted file, which single steps seldom find."""
+        self.claim(ledger, OWNERS[0], [n], live=False)
+        self.claim(ledger, OWNERS[1], [n], live=True)
+
     @rule(owner=owners, live=st.booleans())
     def renew(self, owner: str, live: bool) -> None:
         self.ledgers[0].renew(owner, lease_s=600 if live else 0)
@@ -97,8 +104,10 @@ class LedgerModel(RuleBasedStateMachine):
             if known.owner == owner:
                 known.end()
 
-    @rule(ledger=instances, n=numbers)
-    def arrive(self, ledger: int, n: int) -> None:
+    @rule(ledger=instances, n=numbers, now=seldom)
+    def arrive(self, ledger: int, n: int, now: bool) -> None:
+        if not now:
+            return
         self.ledgers[ledger].record(sent(FILES[n].path))
         known = self.known[n]
         known.end()
@@ -106,7 +115,7 @@ class LedgerModel(RuleBasedStateMachine):
         known.tries += 1
         self.ledgers[ledger].flush()
 
-    @rule(ledger=instances, n=numbers, dead=st.booleans())
+    @rule(ledger=instances, n=numbers, dead=seldom)
     def fail(self, ledger: int, n: int, dead: bool) -> None:
         self.ledgers[ledger].record(failed(FILES[n], "input", "no"), dead=dead)
         known = self.known[n]
@@ -142,7 +151,7 @@ def test_a_ledger_does_what_the_model_does(kind: str, request: pytest.FixtureReq
         server: Postgres = request.getfixturevalue("postgres")
         Machine.url = server.url()
     few = settings(
-        max_examples=40 if kind == "sqlite" else 8,
+        max_examples=100 if kind == "sqlite" else 25,
         stateful_step_count=25,
         deadline=None,
         suppress_health_check=list(HealthCheck),
