@@ -177,9 +177,12 @@ class TransferSpec(SpecModel):
     unmatched: Literal["home", "skip", "fail"] | None = Field(
         default=None, description="files that no rule takes; must be said where there are rules"
     )
-    verify: Literal["L1"] = Field(
-        default="L1", description="L1: the store checks each upload, or we on its reply"
+    verify: Literal["L1", "L2", "L3", "L4"] = Field(
+        default="L1",
+        description="L1 the store checks each upload; L2 also compares a listing; L3 also reads "
+        "objects back; L4 also reads the sources again",
     )
+    sample: Share = Field(default=1.0, description="share of files that L3 and L4 read")
     sender: Literal["auto", "fast", "boto3"] = "auto"
     requests_per_second: float = Field(default=450.0, gt=0)
     bandwidth: str | None = Field(
