@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 from urllib.parse import quote, unquote, unquote_to_bytes, urlsplit
 
@@ -72,7 +73,8 @@ def parse_url(text: str) -> Url:
         raise InputError(f"{safe_url(text)!r} is no http(s) URL; mend or remove it")
     if port not in (None, _PORTS[parts.scheme]):
         host += f":{port}"
-    path = "/" + "/".join(_without_dots(_normal(s, _IN_PATH) for s in parts.path[1:].split("/")))
+    segments = [_normal(segment, _IN_PATH) for segment in parts.path[1:].split("/")]
+    path = "/" + "/".join(_without_dots(segments))
     query = _normal(parts.query, _IN_PATH + "/?")
     user = parts.netloc.rpartition("@")[0]
     return Url(
@@ -87,9 +89,13 @@ def safe_url(url: str) -> str:
     """``url`` as it may be shown and stored: no user info, no secret parameters, no fragment."""
     url = re.sub(r"(?<=://)[^/?#\s]*@", "", ascii_if_odd(url))
     head, mark, query = url.partition("#")[0].partition("?")
-    pairs = [p.partition("=") for p in query.split("&")]
-    return head + mark + "&".join(f"{n}={'***' if _SECRET.search(n) else v}" if e else n
-                                  for n, e, v in pairs)  # fmt: skip
+    return head + mark + "&".join(_shown(pair) for pair in query.split("&"))
+
+
+def safe_text(text: str) -> str:
+    """A library's words without the secrets of the URLs in them."""
+    text = re.sub(r"(?<=://)[^/?#\s]*@", "", ascii_if_odd(text))
+    return re.sub(r"[^?&\s=]+=[^&\s]+", lambda pair: _shown(pair[0]), text)
 
 
 def has_secret(url: str) -> bool:
@@ -97,13 +103,17 @@ def has_secret(url: str) -> bool:
     if re.search(r"://[^/?#@\s]*:[^/?#\s]*@", url):
         return True
     query = url.partition("#")[0].partition("?")[2]
-    return any(e and v and _SECRET.search(n)
-               for n, e, v in (p.partition("=") for p in query.split("&")))  # fmt: skip
+    return any(_shown(pair) != pair for pair in query.split("&"))
 
 
 def ascii_if_odd(text: str) -> str:
     """``text`` as valid Unicode."""
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _shown(pair: str) -> str:
+    name, _, value = pair.partition("=")
+    return f"{name}=***" if value and _SECRET.search(name) else pair
 
 
 def _normal(text: str, safe: str) -> str:
@@ -117,18 +127,15 @@ def _normal(text: str, safe: str) -> str:
     return _ESCAPE.sub(kept, quote(text, safe=safe + "%"))
 
 
-def _without_dots(segments: object) -> list[str]:
+def _without_dots(segments: Sequence[str]) -> list[str]:
     """Path segments with "." and ".." resolved, as every client does before it asks."""
     kept: list[str] = []
-    found = list(segments)  # type: ignore[call-overload]
-    for number, segment in enumerate(found):
+    for segment in segments:
         if segment == "..":
             del kept[-1:]
         elif segment != ".":
             kept.append(segment)
-        if segment in (".", "..") and number == len(found) - 1:
-            kept.append("")
-    return kept
+    return [*kept, ""] if segments[-1] in (".", "..") else kept
 
 
 def _lasting(query: str) -> str:
