@@ -23,6 +23,7 @@ from pydantic import (
 
 from trainset.errors import SpecError
 from trainset.model import Protection, StoreOptions
+from trainset.stores.bandwidth import parse_bandwidth
 
 MatchMethod = Literal["key", "path", "near", "filename", "sha256"]
 ColumnOp = Literal["image_info", "thumbnail", "phash", "ocr", "open_clip"]
@@ -89,6 +90,27 @@ class MediaSource(SpecModel):
         description="copy: into the home, named by content; reference: objects of a bucket stay "
         "where they are, pinned by version id and ETag",
     )
+    hash: bool = Field(
+        default=True,
+        description="reference only. true: objects up to 64 MiB are read once, hashed and looked "
+        "into, of larger ones just what tells their kind; false: no byte is read, a file's kind is "
+        "what its name says, and computing fills in the rest",
+    )
+
+    @model_validator(mode="after")
+    def _referable(self) -> MediaSource:
+        scheme = self.from_.split("://", 1)[0].lower() if "://" in self.from_ else "file"
+        if self.mode == "reference" and scheme not in ("s3", "b2", "file"):
+            raise ValueError(
+                f"mode: reference pins objects of a bucket (s3://, b2://) or files of a folder; "
+                f"{scheme}:// keeps no version to pin, so its files are copied: mode: copy"
+            )
+        if self.mode == "copy" and not self.hash:
+            raise ValueError(
+                "hash: false goes with mode: reference; a copy is named by its sha256, which is "
+                "always made"
+            )
+        return self
 
 
 class RouteSpec(SpecModel):
@@ -155,12 +177,9 @@ class TransferSpec(SpecModel):
     unmatched: Literal["home", "skip", "fail"] | None = Field(
         default=None, description="files that no rule takes; must be said where there are rules"
     )
-    verify: Literal["L0", "L1", "L2", "L3", "L4"] = Field(
-        default="L1",
-        description="L0 none; L1 the store checks each upload; L2 also compares a listing; L3 also "
-        "reads objects back; L4 also reads the sources again",
+    verify: Literal["L1"] = Field(
+        default="L1", description="L1: the store checks each upload, or we on its reply"
     )
-    sample: Share = Field(default=1.0, description="share of files that L3 and L4 read")
     sender: Literal["auto", "fast", "boto3"] = "auto"
     requests_per_second: float = Field(default=450.0, gt=0)
     bandwidth: str | None = Field(
@@ -169,6 +188,13 @@ class TransferSpec(SpecModel):
     ledger: str | None = Field(
         default=None, description="block of a PostgreSQL ledger, when several hosts transfer"
     )
+
+    @field_validator("bandwidth")
+    @classmethod
+    def _readable(cls, text: str | None) -> str | None:
+        if text is not None:
+            parse_bandwidth(text)
+        return text
 
     @model_validator(mode="after")
     def _unmatched(self) -> TransferSpec:

@@ -155,7 +155,7 @@ def test_a_broken_stream_goes_on_where_it_broke(s3_bucket: S3Bucket, tmp_path: P
     with store.open("a") as handle:
         got = handle.read(1000)
         # Break the connection under the reader, as a network does.
-        handle.raw._reply["Body"].close()  # type: ignore[attr-defined]
+        handle.raw._reply._connection.sock.close()  # type: ignore[attr-defined]
         handle.raw._reply = None  # type: ignore[attr-defined]
         assert got + handle.read() == data
     with store.open("a") as handle:

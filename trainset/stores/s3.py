@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
@@ -19,16 +21,24 @@ from trainset.stores.retry import Retrier
 from trainset.stores.s3_client import make_client, normal_endpoint, region_of
 from trainset.stores.s3_errors import translated
 from trainset.stores.s3_list import ObjectVersion, list_objects, list_versions
+from trainset.stores.s3_protect import (
+    customer_key_parameters,
+    encryption_parameters,
+    lock_parameters,
+)
 from trainset.stores.s3_put import (
     put_bytes,
     put_open_file,
     server_checks_sha256,
     version_id_of,
 )
-from trainset.stores.s3_reader import S3Reader
+from trainset.stores.s3_reader import RANGED_BYTES, OpenAt, S3Reader, fetch_ranges, read_all
+from trainset.stores.sender import BLOCK, Download, Sender
+from trainset.stores.sender_choice import make_sender
+from trainset.stores.throttle import shared_gate
 
 T = TypeVar("T")
-_BLOCK = 2**20  # bytes read at once from a stream
+_PARTS_AT_ONCE = 8
 
 
 class S3Store:
@@ -59,8 +69,17 @@ class S3Store:
         self._credentials = credentials
         self.options = options or StoreOptions()
         self.root = f"{prefix}/" if prefix else ""
-        self._retrier = retrier or Retrier()
+        self._retrier = retrier or Retrier(
+            gate=shared_gate(self.endpoint, credentials.key_id, self.options),
+            renew=self.client.close,
+        )
         self.multipart_bytes = multipart_bytes
+        # With SSE-C every request that touches bytes bears the key; else empty.
+        self.key_parameters = customer_key_parameters(self.options.protection, credentials)
+        pace = self._retrier.gate.pace
+        self.sender: Sender = make_sender(
+            self.options.sender, self.client, credentials, bucket, pace
+        )
 
     def __repr__(self) -> str:
         return f"S3Store({self.url!r}, endpoint={self.endpoint!r})"
@@ -101,31 +120,39 @@ class S3Store:
 
     def get(self, key: str, *, start: int = 0, length: int | None = None) -> bytes:
         # A range has one byte at least: an empty one is asked for as one byte, and cut.
-        last = "" if length is None else str(start + max(length, 1) - 1)
-        extra = {"Range": f"bytes={start}-{last}"} if start or length is not None else {}
+        wanted = None if length is None else max(length, 1)
         try:
-            data = self.request(
-                "get", key, lambda: self.named("get_object", key, **extra)["Body"].read()
+            with_errors = self._read(key)
+            data = self._retrier.call(
+                lambda: read_all(self._open_at(key)(start, wanted, None), with_errors)
             )
         except InputError as err:
             if "InvalidRange" in str(err):
                 return b""  # starts after the end, as a file's read would say it
             raise
-        return cast(bytes, data[:length])
+        return data if length is None else data[:length]
 
     def open(self, key: str) -> BinaryIO:
-        def open_at(start: int, etag: str | None) -> Any:
-            extra = {"Range": f"bytes={start}-"} if start else {}
-            if etag is not None:
-                extra["IfMatch"] = etag
-            with self._errors("get", key):
-                return self.named("get_object", key, **extra)
+        raw = S3Reader(self._open_at(key), self._read(key), self._retrier)
+        return cast(BinaryIO, io.BufferedReader(raw, BLOCK))
 
-        def read(body: Any, size: int) -> bytes:
-            with self._errors("get", key):
-                return cast(bytes, body.read(size))
+    def _open_at(self, key: str) -> OpenAt:
+        name = self.full_key(key)
 
-        return cast(BinaryIO, io.BufferedReader(S3Reader(open_at, read, self._retrier), _BLOCK))
+        def open_at(start: int, length: int | None, etag: str | None) -> Download:
+            with self._errors("get", key):
+                return self.sender.get_object(
+                    name, self.key_parameters, start=start, length=length, etag=etag
+                )
+
+        return open_at
+
+    def _read(self, key: str) -> Callable[[Download, int], bytes]:
+        def read(reply: Download, size: int) -> bytes:
+            with self._errors("get", key):
+                return reply.read(size)
+
+        return read
 
     def put(
         self, key: str, data: bytes, *, sha256: str | None = None, content_type: str | None = None
@@ -143,13 +170,26 @@ class S3Store:
         parts: PartLog | None = None,
     ) -> ObjectInfo:
         with local_translated(f"{self.uri(key)} (from {path})"), open(path, "rb") as source:
-            return put_open_file(self, key, source, sha256, content_type)
+            return put_open_file(self, key, source, sha256, content_type, part_hashes, parts)
 
     def fetch_file(self, key: str, path: Path) -> None:
-        with self.open(key) as source, local_translated(f"{path} (from {self.uri(key)})"):
+        raw = S3Reader(self._open_at(key), self._read(key), self._retrier)
+        with raw, local_translated(f"{path} (from {self.uri(key)})"):
             sweep(path.parent)
             with replacing(path) as handle:
-                while block := source.read(8 * _BLOCK):
+                if raw.size >= RANGED_BYTES:
+                    raw.close()
+                    fetch_ranges(
+                        handle,
+                        raw.size,
+                        raw.etag,
+                        open_at=self._open_at(key),
+                        read=self._read(key),
+                        retrier=self._retrier,
+                        workers=self.part_workers,
+                    )
+                    return
+                while block := raw.read(BLOCK):
                     handle.write(block)
 
     def delete(self, key: str) -> None:
@@ -166,6 +206,22 @@ class S3Store:
             "get", key, lambda: self.named("get_object", key, **which)["Body"].read()
         )
         return cast(bytes, data)
+
+    @cached_property
+    def part_workers(self) -> ThreadPoolExecutor:
+        """Threads that carry parts and ranges, for all large files of this store together."""
+        return ThreadPoolExecutor(_PARTS_AT_ONCE, thread_name_prefix="part")
+
+    def write_parameters(self, sha256: str, content_type: str | None) -> dict[str, Any]:
+        """What a new object is given beside its bytes."""
+        protection = self.options.protection
+        return {
+            "Metadata": {"sha256": sha256},
+            **({"ContentType": content_type} if content_type else {}),
+            **lock_parameters(protection, datetime.now(UTC)),
+            **encryption_parameters(protection),
+            **self.key_parameters,
+        }
 
     @cached_property
     def checks_sha256(self) -> bool:
@@ -197,6 +253,8 @@ class S3Store:
         return info if info and (info.size, info.sha256) == (size, sha256) else None
 
     def named(self, operation: str, key: str, **arguments: Any) -> Any:
+        if operation in ("head_object", "get_object"):
+            arguments = {**self.key_parameters, **arguments}
         return getattr(self.client, operation)(
             Bucket=self.bucket, Key=self.full_key(key), **arguments
         )

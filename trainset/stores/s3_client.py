@@ -19,13 +19,14 @@ _REGION = re.compile(r"^s3[.-](?P<region>[a-z]{2,}(?:-[a-z0-9]+)+)\.", re.IGNORE
 
 
 class _KnownHashAuth(botocore.auth.S3SigV4Auth):  # type: ignore[misc]
-    """SigV4 that signs a PUT with the sha256 we know, so that the body is not hashed twice.
+    """SigV4 that signs a body with the sha256 we know, so that the body is not hashed twice.
 
     The server compares the signed hash with the bytes that arrive: this is the transfer's check.
     """
 
     def payload(self, request: Any) -> Any:
-        return request.headers.get(SHA256_HEADER) or super().payload(request)
+        known = getattr(request.data, "known_sha256", None) or request.headers.get(SHA256_HEADER)
+        return known or super().payload(request)
 
 
 botocore.auth.AUTH_TYPE_MAPS[_SIGNER] = _KnownHashAuth
@@ -81,6 +82,7 @@ def make_client(credentials: Credentials) -> Any:
     events = client.meta.events
     events.unregister("before-call.s3", botocore.handlers.add_expect_header)
     events.register_first("choose-signer.s3.PutObject", _choose_signer)
+    events.register_first("choose-signer.s3.UploadPart", _choose_signer)
     return client
 
 

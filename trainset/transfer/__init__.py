@@ -1,5 +1,6 @@
 """Moving media into the home: list, plan, send, and prove it."""
 
+from trainset.transfer.adopt import adopt_batch
 from trainset.transfer.base import (
     Outcome,
     SourceFile,
@@ -23,6 +24,7 @@ __all__ = [
     "Router",
     "SourceFile",
     "TransferPlan",
+    "adopt_batch",
     "list_source",
     "plan_transfer",
     "send_batch",
