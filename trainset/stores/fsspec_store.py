@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 import fsspec
-from fsspec.registry import known_implementations
 
 from trainset.errors import InputError, NotFound, SourceChanged, TrainsetError, TransientError
 from trainset.stores.atomic import replacing, sweep
 from trainset.stores.base import ObjectInfo
-from trainset.stores.fsspec_errors import MissingDriver, translated
+from trainset.stores.fsspec_drivers import check_driver
+from trainset.stores.fsspec_errors import translated
 from trainset.stores.fsspec_info import kind_of, object_info
 from trainset.stores.keys import check_key
 from trainset.stores.local_errors import translated as local_translated
@@ -26,7 +26,6 @@ from trainset.stores.tree_walk import EVERYTHING, OpenFolder, Watch, walk_tree
 from trainset.stores.urls import safe_url
 
 T = TypeVar("T")
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)(?=::|://)")
 
 
 class FsspecStore:
@@ -230,25 +229,6 @@ class _FsspecStream:
 
     def close(self) -> None:
         self._handle.close()
-
-
-def check_driver(url: str) -> None:
-    """Raise unless every scheme of ``url`` has a driver that can be imported."""
-    for scheme in _SCHEME.findall(url):
-        try:
-            fsspec.get_filesystem_class(scheme)
-        except ValueError:
-            known = ", ".join(sorted(name for name in known_implementations if name != "s3a"))
-            raise InputError(
-                f"{safe_url(url)!r}: sources of kind {scheme!r} are not known; write a folder, "
-                "s3://bucket/prefix, b2://bucket/prefix, a list of URLs (.txt, .csv, .jsonl, "
-                f".parquet), or one of fsspec's: {known}"
-            ) from None
-        except ImportError as err:
-            module = known_implementations[scheme]["class"].partition(".")[0]
-            missing = getattr(err.__cause__, "name", None) or module
-            package = missing if module == "fsspec" else module
-            raise MissingDriver(scheme, package.partition(".")[0]) from err
 
 
 def _is_unicode(name: str) -> bool:

@@ -6,7 +6,7 @@ import os
 import tempfile
 import threading
 from collections import Counter, OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
@@ -134,28 +134,37 @@ class HttpListStore:
         url = parse_url(self._place)
         name = safe_url(url.request)
         facts = self._files.look(url)
-        handle, path = tempfile.mkstemp(prefix="trainset-list-")
-        try:
-            with os.fdopen(handle, "wb") as target, self._files.open(url, name) as source:
-                while block := source.read(2**20):
-                    target.write(block)
-            return _cached(
-                (self._place, f"{facts.size} {facts.version}"), Path(path), urlsplit(name).path
-            )
-        finally:
-            os.unlink(path)
+
+        def fetched() -> UrlIndex:
+            handle, path = tempfile.mkstemp(prefix="trainset-list-")
+            try:
+                with os.fdopen(handle, "wb") as target, self._files.open(url, name) as source:
+                    while block := source.read(2**20):
+                        target.write(block)
+                return _build(Path(path), urlsplit(name).path)
+            finally:
+                os.unlink(path)
+
+        if facts.version.startswith("size-"):
+            return fetched()  # the server names no version: it may be another list
+        return _cached((self._place, facts.version), fetched)
 
 
 def _index_of(place: str) -> UrlIndex:
     with local_translated(place):
         found = os.stat(place)
-    return _cached((place, f"{found.st_size} {found.st_mtime_ns}"), Path(place), place)
+    token = f"{found.st_size} {found.st_mtime_ns}"
+    return _cached((place, token), lambda: _build(Path(place), place))
 
 
-def _cached(token: tuple[str, str], path: Path, name: str) -> UrlIndex:
+def _build(path: Path, name: str) -> UrlIndex:
+    return UrlIndex(read_urls(path, name), Path(name).name)
+
+
+def _cached(token: tuple[str, str], build: Callable[[], UrlIndex]) -> UrlIndex:
     with _indexes_lock:
         if token not in _indexes:
-            _indexes[token] = UrlIndex(read_urls(path, name), Path(name).name)
+            _indexes[token] = build()
             while len(_indexes) > _KEPT:
                 _indexes.popitem(last=False)
         _indexes.move_to_end(token)
