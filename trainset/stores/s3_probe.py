@@ -25,7 +25,7 @@ class BucketFacts(Frozen):
     """What was seen. ``refused`` names what did not work and why; the rest is null or unknown then.
 
     Attributes:
-        refused: by what was tried: list, put, get, head, delete, lock.
+        refused: by what was tried: list, put, get, delete, lock.
         not_tried: what was left alone, and why.
         clock_skew_s: this machine's clock less the server's, in seconds.
         expiring: prefixes whose current objects a lifecycle rule removes; None: not readable.
