@@ -66,7 +66,11 @@ def open_store(
 
 
 def credentials_from_environment() -> Credentials:
-    """The bucket's credentials. Raises AccessDenied, naming the variables that are not set."""
+    """The bucket's credentials, and ``TRAINSET_SSE_C_KEY`` if it is set.
+
+    Raises:
+        AccessDenied: names the variables that are not set.
+    """
     values = [os.environ.get(name, "") for name in _VARIABLES]
     missing = [name for name, value in zip(_VARIABLES, values, strict=True) if not value]
     if missing:
@@ -74,7 +78,13 @@ def credentials_from_environment() -> Credentials:
             f"no credentials for the bucket: set {', '.join(missing)} "
             "(the endpoint reads https://s3.<region>.backblazeb2.com, see the bucket's page)"
         )
-    return Credentials(key_id=values[0], application_key=SecretStr(values[1]), endpoint=values[2])
+    own = os.environ.get("TRAINSET_SSE_C_KEY")
+    return Credentials(
+        key_id=values[0],
+        application_key=SecretStr(values[1]),
+        endpoint=values[2],
+        customer_key=SecretStr(own) if own else None,
+    )
 
 
 def open_source(
