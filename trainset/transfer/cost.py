@@ -7,12 +7,10 @@ files that turn out to be copies of others cost less. GB and TB are decimal, as 
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
-from trainset.errors import InputError
 from trainset.model import Frozen
 from trainset.stores.parts import MULTIPART_BYTES, part_bytes
 from trainset.transfer.rates import RateCard, RequestRate
@@ -31,7 +29,7 @@ class Workload:
         single, large: files that go in one PUT, and in parts.
         parts: of all large files.
         there, there_bytes: files that the home holds already.
-        bucket_files, bucket_bytes: of the files that move, those that lie in a bucket now.
+        bucket_files, bucket_bytes: that are read from buckets.
         bucket_listed: files that were listed in each bucket source, by its name.
         locked: bytes under Object Lock, by days.
     """
@@ -64,6 +62,11 @@ class Workload:
             self.bucket_bytes += size
         if lock_days:
             self.locked[lock_days] = self.locked.get(lock_days, 0) + size
+
+    def add_adopted(self, size: int) -> None:
+        """A file of a bucket that stays where it is, and is read once."""
+        self.bucket_files += 1
+        self.bucket_bytes += size
 
     def add_there(self, size: int) -> None:
         """A file that the home holds already."""
@@ -130,9 +133,8 @@ class Cost(Frozen):
 def count_requests(work: Workload, *, verify: str, sample: float) -> Requests:
     """Calls of a run without a fault.
 
-    Before a file is sent one HEAD asks whether the home holds its content. L1 looks once at each
-    object that went in parts. L2 lists the home. L3 reads a share back; L4 reads as many sources
-    again. A source file is looked at once when it has been read.
+    L1 looks once at each object that went in parts. L2 lists the home. L3 reads a share back; L4
+    reads as many sources again. A source file is looked at once when it has been read.
     """
     level = LEVELS.index(verify)
     read_back = math.ceil(work.files * sample) if level >= 3 else 0
@@ -141,7 +143,7 @@ def count_requests(work: Workload, *, verify: str, sample: float) -> Requests:
         source_reads += math.ceil(work.bucket_files * sample)
     return Requests(
         A=work.single + work.parts + 2 * work.large,
-        B=work.files + (work.large if level >= 1 else 0) + read_back,
+        B=(work.large if level >= 1 else 0) + read_back,
         C=-(-(work.files + work.there) // LIST_PAGE) if level >= 2 else 0,
         source_reads=source_reads,
         source_lists=sum(-(-listed // LIST_PAGE) for listed in work.bucket_listed.values()),
@@ -211,24 +213,3 @@ def _month(size: int, card: RateCard) -> Decimal:
 
 def _calls(count: int, rate: RequestRate, days: int) -> Decimal:
     return Decimal(max(0, count - rate.free_a_day * days)) / 10_000 * rate.per_10000
-
-
-_RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([kKMGT]?)(i?)(bit|b|B)(?:/s|ps)?")
-
-
-def parse_rate(text: str) -> float:
-    """Bytes a second: ``500Mbit/s``, ``1Gbps``, ``50MB/s``, ``20MiB/s``. Raises InputError."""
-    match = _RATE.fullmatch(text.strip())
-    if match is None or not float(match[1]):
-        raise InputError(f"{text!r} is no bandwidth; write it as 500Mbit/s or 50MB/s")
-    step = 1024 if match[3] else 1000
-    rate: float = float(match[1]) * step ** " kMGT".index(match[2].replace("K", "k") or " ")
-    return rate if match[4] == "B" else rate / 8
-
-
-def money(amount: Decimal, currency: str) -> str:
-    """``6.95 USD``; below a cent, but not nothing: ``< 0.01 USD``."""
-    cent = Decimal("0.01")
-    if 0 < amount < cent:
-        return f"< 0.01 {currency}"
-    return f"{amount.quantize(cent):,} {currency}"
