@@ -22,7 +22,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from measure import measured
+from processes import measured
 from s3_server import Bucket, bench_bucket
 from transfer_clients import COMMANDS, OURS, Work, available
 
@@ -78,9 +78,11 @@ def _make_files(folder: Path, quick: bool) -> list[Work]:
         place.mkdir()
         size = 0
         for number in range(count):
-            data = rng.randbytes(rng.randint(least, most))
-            (place / f"{number:05d}.bin").write_bytes(data)
-            size += len(data)
+            length = rng.randint(least, most)
+            with (place / f"{number:05d}.bin").open("wb") as out:
+                for start in range(0, length, 2**20):
+                    out.write(rng.randbytes(min(2**20, length - start)))
+            size += length
         works.append(Work(kind, place, count, size))
     return works
 

@@ -207,7 +207,11 @@ def _handler(proxy: B2Strict) -> type[BaseHTTPRequestHandler]:
 
 def _closed(connection: http.client.HTTPConnection) -> bool:
     """Whether the server has closed an idle connection (its end can be read)."""
-    return connection.sock is None or bool(select.select([connection.sock], [], [], 0)[0])
+    if connection.sock is None:
+        return True
+    watch = select.poll()
+    watch.register(connection.sock, select.POLLIN)
+    return bool(watch.poll(0))
 
 
 def main() -> None:

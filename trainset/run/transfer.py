@@ -116,7 +116,7 @@ def send_work(
     with lines_path(run, "batch", batch.number).open(encoding="utf-8", newline="\n") as lines:
         files = [SourceFile.model_validate_json(line) for line in lines]
     stay = {m.name: m.hash for m in run.spec.media if m.mode == "reference"}
-    sources = _sources(run)
+    sources = open_sources(run)
     with run.ledger as ledger:
         outcomes = send_batch(
             [file for file in files if file.source not in stay],
@@ -158,7 +158,7 @@ def _base(media: Table | None) -> BaseIndex:
 
 
 def _listing(run: Run, unlisted: dict[str, str]) -> Iterator[SourceFile]:
-    stores = _sources(run)
+    stores = open_sources(run)
     for source in run.spec.media:
         yield from list_source(
             source,
@@ -168,7 +168,7 @@ def _listing(run: Run, unlisted: dict[str, str]) -> Iterator[SourceFile]:
         )
 
 
-def _sources(run: Run) -> dict[str, ReadStore]:
+def open_sources(run: Run) -> dict[str, ReadStore]:
     return {m.name: open_source(m.from_, run.context.credentials) for m in run.spec.media}
 
 

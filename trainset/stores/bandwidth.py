@@ -152,6 +152,7 @@ class ByteBucket:
         """The rate from now on by the wall clock, which may have been set meanwhile."""
         self._rate, left = self._timetable.at(second_of_day(wall))
         self._change_at = now + left
+        self._credit = min(self._credit, self._asked + self._burst())
         if math.isinf(self._rate):
             self._credit = max(self._credit, self._asked)
 

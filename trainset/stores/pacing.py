@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 START, CEILING = 32, 128  # requests at once
 CUT = 0.7
 _BURST_S = 0.05  # of the rate: so much may leave at once after a silence
-_LEAST_RATE = 0.02  # of the allowed rate
+_LEAST_RATE = 0.1  # of the allowed rate: a server that refuses at random must not stop all
 _REGAIN = 0.01  # of the allowed rate, a second without throttling
 _STEP = 1.25  # growth after which the gain is measured
-_GAIN = 1.05  # what it must bring
+_GAIN = 0.2  # of the growth must come through: 5 % more for a quarter more
 _MEASURE_S, _REST_S = 2.0, 30.0
 
 
@@ -62,7 +62,8 @@ class Growth:
         before, self._before, self._since = self._before, rates, None
         if before is None:
             return limit
-        if any(new > _GAIN * old for new, old in zip(rates, before, strict=True)):
+        enough = 1 + _GAIN * (limit / self.base - 1)
+        if any(new > enough * old for new, old in zip(rates, before, strict=True)):
             self.base = limit
             return limit
         self._before, self._rest_until = None, now + _REST_S

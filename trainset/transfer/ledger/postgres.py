@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -147,7 +148,7 @@ class PostgresLedger(BufferedLedger):
         """Take over (sha256, content) pairs that a listing of the home found."""
         for chunk in chunks(iter(contents), _ROWS):
             pairs = list({(sha256, c.uri): (sha256, c) for sha256, c in chunk}.values())
-            self.session.run(lambda db, pairs=pairs: know(db, self.home, pairs))
+            self.session.run(partial(know, home=self.home, pairs=pairs))
 
     def part_log(self) -> PartLog:
         """Memory of multipart uploads."""
@@ -171,15 +172,9 @@ class PostgresLedger(BufferedLedger):
             " WHERE home = %s AND dead_key IS NOT NULL"
         )
         if keys is None:
-            return self.session.run(lambda db: db.execute(change, [self.home]).rowcount)
-        revived = 0
-        for chunk in chunks(iter(keys), _ROWS):
-            revived += self.session.run(
-                lambda db, chunk=chunk: (
-                    db.execute(f"{change} AND dead_key = ANY(%s)", [self.home, chunk]).rowcount
-                )
-            )
-        return revived
+            return self._count(change, self.home)
+        each = chunks(iter(keys), _ROWS)
+        return sum(self._count(f"{change} AND dead_key = ANY(%s)", self.home, c) for c in each)
 
     def attempts(self, source_uri: str) -> Iterator[Attempt]:
         """The tries of all versions of one file, oldest first."""
@@ -210,6 +205,9 @@ class PostgresLedger(BufferedLedger):
 
     def all(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         return self.session.run(lambda db: db.execute(query, values).fetchall())
+
+    def _count(self, change: str, *values: Any) -> int:
+        return self.session.run(lambda db: db.execute(change, values).rowcount)
 
     def _write(self, noted: Sequence[Noted], leaving: Sequence[tuple[str, str]]) -> None:
         def work(db: Connection) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from trainset.errors import InputError
 from trainset.transfer.ledger.postgres_session import Connection, Session
 
@@ -40,7 +42,7 @@ CREATE TABLE files (
 );
 CREATE INDEX files_by_content ON files (home, left(sha256, 16), left(uri, 200))
     WHERE uri IS NOT NULL;
-CREATE INDEX files_dead ON files (home, left(dead_key, 200)) WHERE dead_key IS NOT NULL;
+CREATE INDEX files_dead ON files (home) WHERE dead_key IS NOT NULL;
 CREATE TABLE contents (
     home       int NOT NULL,
     sha256     text NOT NULL,
@@ -131,9 +133,9 @@ def _open(db: Connection, place: str, home_url: str) -> tuple[int, bool]:
         " OR EXISTS (SELECT 1 FROM trainset_ledger.contents WHERE home = %s)",
         *(home, home),
     )
-    return int(home), not known
+    return home, not known
 
 
-def _one(db: Connection, query: str, *values: object) -> object:
+def _one(db: Connection, query: str, *values: object) -> Any:
     found = db.execute(query, values).fetchone()
     return None if found is None else found[0]

@@ -30,7 +30,7 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 _CONNECTIONS = 4  # of one ledger; threads wait for one
 _TRIES = 4  # of a transaction that the server ended: a deadlock, a restart
 _CONNECT_S = 10
-_DENIED = ("password authentication failed", "pg_hba.conf", "no password supplied", "role ")
+_DENIED = ("password authentication failed", "pg_hba.conf", "no password supplied", 'role "')
 
 
 class Session:
@@ -125,7 +125,7 @@ def _translated(place: str) -> Iterator[None]:
 def _ours(err: psycopg.Error, place: str) -> TrainsetError:
     text = " ".join(str(err).split()) or type(err).__name__
     said = f"the ledger at {place}: {text}"
-    if isinstance(err, errors.DiskFull | errors.ProgramLimitExceeded):
+    if isinstance(err, errors.DiskFull):
         return StoreFull(f"{said}; make room in the database and run again")
     if isinstance(err, errors.InsufficientPrivilege) or (
         err.sqlstate is None and any(word in text for word in _DENIED)
