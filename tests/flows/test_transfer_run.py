@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from services.tiny_source import TinySource, make_tiny_source, picture
 
@@ -54,6 +55,18 @@ def test_rules_send_files_to_their_places_and_the_rows_say_where(
     assert dataset.read_media(uris["cam/01.png"]) == (tiny.media / "01.png").read_bytes()
     again = run_pipeline(spec)
     assert (again.status, again.transfer.sent) == ("unchanged", 0)
+
+
+def test_every_run_leaves_a_line_a_file(tiny: TinySource) -> None:
+    spec = with_transfer(
+        tiny, routes=[{"name": "no", "path": "00.png", "skip": "x"}], unmatched="home"
+    )
+    summary = run_pipeline(spec)
+    report = Path(spec.home) / "runs" / summary.run_id / "transfer.parquet"
+    rows = pq.read_table(report).to_pylist()
+    assert len(rows) == summary.transfer.planned
+    status = {row["key"]: row["status"] for row in rows}
+    assert (status["cam/00.png"], status["cam/01.png"]) == ("skipped", "sent")
 
 
 def test_a_rule_that_must_take_every_file_says_which_it_did_not(tiny: TinySource) -> None:

@@ -33,6 +33,7 @@ from trainset.transfer.provenance import (
     describe_routes,
     put_events,
 )
+from trainset.transfer.report import put_transfer_report, write_transfer_report
 from trainset.transfer.verify import verify_outcomes
 from trainset.transfer.verify_report import FileCheck, ObjectFault
 
@@ -59,6 +60,9 @@ def write_rows(
             (*_left_out_of_plan(run, work), *work.left_out, *transfer_left_out(sent)),
         )
     _check(work, totals)
+    if work.outcomes or results:  # one line a file, for whoever asks what became of it
+        write_transfer_report(_all(run, work, results, faults), run.scratch)
+        put_transfer_report(run.home.store, run.scratch, context.run_id)
     changed = 0
     for outcomes in _pieces(_sent(run, results, faults)):
         counts = upsert_media(_media(run), outcomes, now=context.started_at)
