@@ -12,8 +12,10 @@ from typing import Any
 
 from trainset.errors import TrainsetError
 
+PLAN = "plan-transfer"
 FLOWS = {
     "pipeline": "transfer, sync, align, compute, commit and export: what dataset.yaml says",
+    PLAN: "say what a transfer would move and cost, by rule; reads no file, needs no server",
     "transfer-media": "move new and changed media into the home, and commit their rows",
     "sync-metadata": "read new and changed labels, match them with media, and commit",
     "build-tables": "match all labels with all media again, and commit what changed",
@@ -41,6 +43,9 @@ def parser() -> argparse.ArgumentParser:
     for name, text in FLOWS.items():
         one = commands.add_parser(name, help=text, description=text)
         one.add_argument("spec", type=Path, help="the dataset spec, dataset.yaml")
+        if name == PLAN:
+            _plan_arguments(one)
+            continue
         one.add_argument("--dry-run", action="store_true", help="say what would happen, and stop")
         if name in ("pipeline", "compute-columns"):
             one.add_argument(
@@ -80,6 +85,20 @@ def parser() -> argparse.ArgumentParser:
     )
     blocks.add_argument("--from", dest="file", type=Path, help="a TOML file of blocks")
     return top
+
+
+def _plan_arguments(plan: argparse.ArgumentParser) -> None:
+    plan.add_argument("--bandwidth", help="of your line, as 500Mbit/s (default: the spec's limit)")
+    plan.add_argument("--rates", type=Path, help="a card of prices (default: Backblaze B2's)")
+    plan.add_argument(
+        "--verify",
+        choices=["L0", "L1", "L2", "L3", "L4"],
+        help="count the calls of a verification too (default: the spec's level)",
+    )
+    plan.add_argument(
+        "--sample", type=_share, default=1.0, help="how much L3 and L4 read: 1%% or 0.01"
+    )
+    plan.add_argument("--format", choices=["table", "json"], default="table")
 
 
 def _verify_arguments(commands: Any) -> None:
@@ -130,6 +149,10 @@ def _dispatch(options: argparse.Namespace) -> int:
 
         return serve_ui()
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")
+    if options.command == PLAN:
+        from flows.adhoc_plan import run_plan
+
+        return run_plan(options)
     if options.command == "register-blocks":
         from flows.server import managed_server
 
