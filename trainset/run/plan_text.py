@@ -59,7 +59,7 @@ def plan_rows(report: PlanReport) -> list[tuple[str, str]]:
         rows.append(
             (
                 "Object Lock",
-                f"{money(cost.locked, cost.currency)} of storage, free GB aside, that no deletion can save",
+                f"{money(cost.locked, cost.currency)} at list price, that deleting cannot save",
             )
         )
     if cost.bandwidth_s is None:
