@@ -153,6 +153,6 @@ def test_a_card_that_cannot_be_read_is_said_with_its_field(
 
 def test_a_card_that_is_not_there_is_said() -> None:
     with pytest.raises(
-        SpecError, match="no such file; .* or one of backblaze-2025, backblaze-2026-09"
+        SpecError, match=r"no such file; .* or one of backblaze-2025, backblaze-2026-09"
     ):
         load_rates(Path("backblaze-1999"))
