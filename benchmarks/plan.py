@@ -75,7 +75,7 @@ def only_list(first: int, files: int) -> int:
 def plan(uri: str, first: int, files: int, routed: bool) -> dict[str, int]:
     """Plan to the end: batches, and what is gone."""
     transfer = TransferSpec.model_validate(_RULES if routed else {})
-    base = BaseIndex(LanceTableStore().open(TableLocation(uri=uri)).scan)
+    base = BaseIndex.of_table(LanceTableStore().open(TableLocation(uri=uri)))
     planner = Planner(base, _SOURCES, now=_NOW, route=Router(transfer).route)
     moving = sum(len(batch) for batch in planner.batches(_listing(first, files)))
     missing = sum(1 for _ in planner.missing())

@@ -29,7 +29,7 @@ def open_base(spec: DatasetSpec, credentials: Credentials | None) -> tuple[str |
     location, store = home.versions.snapshot(head.id).table("media"), LanceTableStore()
     if not store.exists(location):
         return head.id, BaseIndex.of({})
-    return head.id, BaseIndex(store.open(location).scan)
+    return head.id, BaseIndex.of_table(store.open(location))
 
 
 def list_all(
