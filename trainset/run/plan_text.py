@@ -59,7 +59,7 @@ def plan_rows(report: PlanReport) -> list[tuple[str, str]]:
         rows.append(
             (
                 "Object Lock",
-                f"{money(cost.locked, cost.currency)} at list price, that deleting cannot save",
+                f"{money(cost.locked, cost.currency)} of storage that no deletion can save",
             )
         )
     if cost.bandwidth_s is None:
