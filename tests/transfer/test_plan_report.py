@@ -111,6 +111,17 @@ def test_folders_that_may_not_be_listed_are_named() -> None:
         (folder / "media" / "shut").chmod(0o700)
 
 
+def test_what_can_be_no_file_is_named(tmp_path: Path) -> None:
+    spec = spec_of(tmp_path)
+    write(tmp_path, "a.jpg", 5)
+    os.mkfifo(tmp_path / "media" / "pipe.jpg")
+    report = plan_report(spec, now=NOW)
+    assert (report.listed.files, report.unusable) == (1, 1)
+    assert report.unusable_shown[0].key == "cam/pipe.jpg"
+    assert "cam/pipe.jpg" in plan_text(report)
+    assert "1 entry left out: special-file" in estimate_run(spec).text()
+
+
 def test_a_plan_against_a_commit_tells_what_changed(tmp_path: Path) -> None:
     for name in ("same.txt", "grows.txt", "goes.txt"):
         write(tmp_path, name, 5)
