@@ -28,7 +28,7 @@ class MediaDestination(Block):
             lock_days=365,
         ).save("archive")
         ```
-        In dataset.yaml then, as the place of a rule: `to: block:archive`.
+        In Python then: `MediaDestination.load("archive")`; rules of a spec name urls.
     """
 
     model_config = ConfigDict(hide_input_in_errors=True)  # it may hold the secret

@@ -10,7 +10,7 @@
     bucket_folder = "street-scenes"
     credentials = "training"                     # the name of a b2-credentials block
 
-    [media-destination.archive]                  # `to: block:archive` in a transfer rule
+    [media-destination.archive]                  # a bucket with its locks, limits and sender
     bucket_name = "acme-archive"
     credentials = "training"
     lock = "governance"

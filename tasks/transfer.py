@@ -42,6 +42,8 @@ def write_media_rows(
     """Write what was sent into the media table of the run branch."""
     report = tell(media_rows.write_rows(run, work, results))
     create_markdown_artifact(
-        transfer_markdown(report), key="transfer-report", description="What was moved, and why not"
+        transfer_markdown(report, report.transfer_facts),
+        key="transfer-report",
+        description="What was moved, and why not",
     )
     return report

@@ -176,6 +176,16 @@ class RouteSpec(SpecModel):
             raise ValueError(f"{odd[0]!r} is no mime type; write it as in video/* or image/png")
         return patterns
 
+    @field_validator("to")
+    @classmethod
+    def _place(cls, to: str | None) -> str | None:
+        if to is not None and to.startswith("block:"):
+            raise ValueError(
+                "rules do not take blocks in this version; write the url of a bucket that the "
+                "dataset's credentials open, or a folder"
+            )
+        return to
+
     @field_validator("prefix")
     @classmethod
     def _folder(cls, prefix: str | None) -> str | None:

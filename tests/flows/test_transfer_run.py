@@ -69,6 +69,21 @@ def test_every_run_leaves_a_line_a_file(tiny: TinySource) -> None:
     assert (status["cam/00.png"], status["cam/01.png"]) == ("skipped", "sent")
 
 
+def test_what_can_be_no_file_is_counted_and_listed(tiny: TinySource) -> None:
+    os.mkfifo(tiny.media / "pipe.png")
+    spec = with_transfer(tiny)
+    summary = run_pipeline(spec)
+    assert (summary.transfer.failed, summary.transfer.balances) == (1, True)
+    assert ("cam/pipe.png", "special-file") in {(i.key, i.kind) for i in summary.left_out}
+    again = run_pipeline(spec)
+    assert (again.transfer.failed, again.known_left_out) == (1, summary.known_left_out + 2)
+
+
+def test_a_rule_cannot_name_a_block(tiny: TinySource) -> None:
+    with pytest.raises(ValueError, match="do not take blocks"):
+        with_transfer(tiny, routes=[{"name": "x", "to": "block:archive"}], unmatched="home")
+
+
 def test_a_rule_that_must_take_every_file_says_which_it_did_not(tiny: TinySource) -> None:
     spec = with_transfer(tiny, routes=[{"name": "png", "path": "*.png"}], unmatched="fail")
     summary = run_pipeline(spec)

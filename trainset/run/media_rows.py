@@ -34,6 +34,7 @@ from trainset.transfer.provenance import (
     put_events,
 )
 from trainset.transfer.report import put_transfer_report, write_transfer_report
+from trainset.transfer.report_facts import TransferFacts, check_balance
 from trainset.transfer.verify import verify_outcomes
 from trainset.transfer.verify_report import FileCheck, ObjectFault
 
@@ -47,6 +48,7 @@ def write_rows(
 
     Raises:
         TotalsDiffer: some planned file has no outcome.
+        ReportDiffers: the per-file report has other files than the totals count.
     """
     run = Run(context)
     faults = _verify(run, results)
@@ -60,8 +62,10 @@ def write_rows(
             (*_left_out_of_plan(run, work), *work.left_out, *transfer_left_out(sent)),
         )
     _check(work, totals)
+    facts = None
     if work.outcomes or results:  # one line a file, for whoever asks what became of it
-        write_transfer_report(_all(run, work, results, faults), run.scratch)
+        facts = write_transfer_report(_all(run, work, results, faults), run.scratch)
+        _check_report(work, totals, facts)
         put_transfer_report(run.home.store, run.scratch, context.run_id)
     changed = 0
     for outcomes in _pieces(_sent(run, results, faults)):
@@ -81,6 +85,7 @@ def write_rows(
         media_changed=changed,
         left_out=left_out,
         ran=frozenset({"transfer"}),
+        transfer_facts=facts,
         provenance=_write_provenance(run, _all(run, work, results, faults), committed=changed > 0),
     )
 
@@ -90,6 +95,13 @@ def _check(work: TransferWork, totals: TransferTotals) -> None:
     planned = work.totals.planned + sum(batch.files for batch in work.batches)
     if planned != totals.planned or not totals.balances:
         raise TotalsDiffer(planned, totals)
+
+
+def _check_report(work: TransferWork, totals: TransferTotals, facts: TransferFacts) -> None:
+    """The report has a line for each file that was not passed over or refused."""
+    refused = {"planned": totals.planned - work.refused, "failed": totals.failed - work.refused}
+    unchanged = work.totals.planned - work.outcomes - work.refused
+    check_balance(totals.model_copy(update=refused), facts, unchanged=unchanged)
 
 
 def _write_provenance(run: Run, outcomes: Iterator[Outcome], *, committed: bool) -> str | None:

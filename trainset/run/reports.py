@@ -17,6 +17,7 @@ from trainset.model import (
     TransferTotals,
 )
 from trainset.report.wording import many, size
+from trainset.transfer.report_facts import TransferFacts
 from trainset.versions.gate import Check
 
 
@@ -43,6 +44,7 @@ class TransferWork(Frozen):
     outcomes: int = 0  # files that wait, or that a rule turned away
     missing: int = 0  # rows whose file is gone from its source
     returned: int = 0  # missing files that are back as they were
+    refused: int = 0  # entries that can be no file of the dataset; among ``left_out``
 
     @property
     def said(self) -> str:
@@ -125,6 +127,9 @@ class StageReport(Frozen):
     )
     ran: frozenset[Stage] = frozenset()
     provenance: str | None = Field(default=None, description="head of the hash chain of events")
+    transfer_facts: TransferFacts | None = Field(
+        default=None, description="what the per-file report adds up to; None: there is none"
+    )
     alignment: dict[str, Any] = Field(default_factory=dict, description="for the report page")
 
     @property
@@ -150,6 +155,7 @@ class StageReport(Frozen):
             left_out=self.left_out + other.left_out,
             ran=self.ran | other.ran,
             provenance=other.provenance or self.provenance,
+            transfer_facts=other.transfer_facts or self.transfer_facts,
             alignment=other.alignment or self.alignment,
         )
 

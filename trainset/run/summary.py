@@ -88,6 +88,7 @@ def _write_pages(
         dataset,
         spec=context.spec,
         align_report=published.report.alignment,
+        transfer=published.report.transfer_facts,
         gate=published.gate,
         notes=notes,
         searches=searches,

@@ -94,6 +94,7 @@ def plan_work(context: RunContext) -> TransferWork:
         outcomes=sum(told.values()),
         missing=missing,
         returned=returned,
+        refused=len(refused),
     )
 
 
