@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar, cast
+from typing import Any, BinaryIO, TypeVar
 
-from trainset.errors import InputError, NotFound
+from trainset.errors import NotFound, SourceChanged
 from trainset.model import Credentials, StoreOptions
-from trainset.stores.atomic import replacing, sweep
 from trainset.stores.base import ObjectInfo, PartLog
 from trainset.stores.keys import check_key
 from trainset.stores.local_errors import translated as local_translated
 from trainset.stores.parts import MULTIPART_BYTES
 from trainset.stores.retry import Retrier
 from trainset.stores.s3_client import make_client, normal_endpoint, region_of
+from trainset.stores.s3_copy import copy_object
 from trainset.stores.s3_errors import translated
-from trainset.stores.s3_list import ObjectVersion, list_objects, list_versions
-from trainset.stores.s3_put import (
-    put_bytes,
-    put_open_file,
-    server_checks_sha256,
-    version_id_of,
-)
-from trainset.stores.s3_reader import S3Reader
+from trainset.stores.s3_get import fetch_object, get_bytes, open_object
+from trainset.stores.s3_list import ObjectVersion, iter_versions, list_objects, list_versions
+from trainset.stores.s3_pool import Workers
+from trainset.stores.s3_protect import Protector
+from trainset.stores.s3_put import put_bytes, put_open_file, server_checks_sha256
+from trainset.stores.s3_ranges import ReadRange, upload_ranges
+from trainset.stores.sender import known_version
+from trainset.stores.sender_choice import make_sender
 
 T = TypeVar("T")
-_BLOCK = 2**20  # bytes read at once from a stream
+
+
+class _Changed(Exception):
+    """Carries SourceChanged past the retries: the same read would find the same."""
+
+    def __init__(self, error: SourceChanged) -> None:
+        self.error = error
 
 
 class S3Store:
@@ -58,9 +64,16 @@ class S3Store:
         self.client = make_client(credentials)
         self._credentials = credentials
         self.options = options or StoreOptions()
+        self.protector = Protector(self.options.protection, credentials)
+        self.sender = make_sender(self.options.sender, self.client, credentials, bucket, pace=None)
+        self.workers = Workers()
         self.root = f"{prefix}/" if prefix else ""
         self._retrier = retrier or Retrier()
         self.multipart_bytes = multipart_bytes
+
+    @property
+    def key_id(self) -> str:
+        return self._credentials.key_id
 
     def __repr__(self) -> str:
         return f"S3Store({self.url!r}, endpoint={self.endpoint!r})"
@@ -85,47 +98,29 @@ class S3Store:
             "allow_http": "true" if self.endpoint.startswith("http://") else "false",
         }
 
-    def head(self, key: str) -> ObjectInfo | None:
+    def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo | None:
+        extra: dict[str, Any] = self.protector.read()
+        if version_id is not None:
+            extra["VersionId"] = version_id
         try:
-            reply = self.request("head", key, lambda: self.named("head_object", key))
+            reply = self.request("head", key, lambda: self.named("head_object", key, **extra))
         except NotFound:
             return None
+        modified: datetime = reply["LastModified"]
         return ObjectInfo(
             key=key,
             size=reply["ContentLength"],
             version=reply["ETag"].strip('"'),
-            version_id=version_id_of(reply),
-            modified=reply["LastModified"],
+            version_id=known_version(reply.get("VersionId")),
+            modified=modified,
             sha256=reply.get("Metadata", {}).get("sha256"),
         )
 
     def get(self, key: str, *, start: int = 0, length: int | None = None) -> bytes:
-        # A range has one byte at least: an empty one is asked for as one byte, and cut.
-        last = "" if length is None else str(start + max(length, 1) - 1)
-        extra = {"Range": f"bytes={start}-{last}"} if start or length is not None else {}
-        try:
-            data = self.request(
-                "get", key, lambda: self.named("get_object", key, **extra)["Body"].read()
-            )
-        except InputError as err:
-            if "InvalidRange" in str(err):
-                return b""  # starts after the end, as a file's read would say it
-            raise
-        return cast(bytes, data[:length])
+        return get_bytes(self, key, start, length, None)
 
     def open(self, key: str) -> BinaryIO:
-        def open_at(start: int, etag: str | None) -> Any:
-            extra = {"Range": f"bytes={start}-"} if start else {}
-            if etag is not None:
-                extra["IfMatch"] = etag
-            with self._errors("get", key):
-                return self.named("get_object", key, **extra)
-
-        def read(body: Any, size: int) -> bytes:
-            with self._errors("get", key):
-                return cast(bytes, body.read(size))
-
-        return cast(BinaryIO, io.BufferedReader(S3Reader(open_at, read, self._retrier), _BLOCK))
+        return open_object(self, key, None)
 
     def put(
         self, key: str, data: bytes, *, sha256: str | None = None, content_type: str | None = None
@@ -143,17 +138,54 @@ class S3Store:
         parts: PartLog | None = None,
     ) -> ObjectInfo:
         with local_translated(f"{self.uri(key)} (from {path})"), open(path, "rb") as source:
-            return put_open_file(self, key, source, sha256, content_type)
+            return put_open_file(self, key, source, sha256, content_type, part_hashes, parts)
+
+    def put_ranges(
+        self,
+        key: str,
+        size: int,
+        read_range: ReadRange,
+        *,
+        content_type: str | None = None,
+        parts: PartLog | None = None,
+    ) -> tuple[ObjectInfo, str]:
+        """Store ``size`` bytes that ``read_range(start, length)`` reads; with their sha256.
+
+        For large objects from a network source: at most four parts are held in memory, nothing on
+        disk. ``read_range`` is called by several threads, and must read one version of the source.
+        The key must be new: the object bears no sha256, which is known only at the end.
+        """
+        return upload_ranges(self, key, size, read_range, content_type, parts)
+
+    def copy_from(
+        self,
+        key: str,
+        source: S3Store,
+        path: str,
+        *,
+        etag: str,
+        version_id: str | None = None,
+        size: int,
+    ) -> ObjectInfo:
+        """Let the store copy ``path`` of ``source``: no byte comes here. See ``same_endpoint``.
+
+        Raises:
+            SourceChanged: the source is no longer the version of ``etag``.
+        """
+        return copy_object(self, key, source, path, etag, version_id, size)
 
     def fetch_file(self, key: str, path: Path) -> None:
-        with self.open(key) as source, local_translated(f"{path} (from {self.uri(key)})"):
-            sweep(path.parent)
-            with replacing(path) as handle:
-                while block := source.read(8 * _BLOCK):
-                    handle.write(block)
+        fetch_object(self, key, path)
 
     def delete(self, key: str) -> None:
         self.request("delete", key, lambda: self.named("delete_object", key))
+
+    def iter_versions(self, prefix: str = "") -> Iterator[tuple[str, ObjectVersion]]:
+        """Versions of all keys below ``prefix``, by key, newest first; in constant memory.
+
+        Delete markers are not shown: no version of a key that was deleted is the latest.
+        """
+        return iter_versions(self, prefix)
 
     def list_versions(self, key: str) -> list[ObjectVersion]:
         """All versions of one key, oldest first, without hide markers; [] when it never was."""
@@ -161,11 +193,11 @@ class S3Store:
 
     def get_version(self, key: str, version_id: str) -> bytes:
         """The bytes of one version of a key. Raises NotFound."""
-        which = {"VersionId": version_id}
-        data = self.request(
-            "get", key, lambda: self.named("get_object", key, **which)["Body"].read()
-        )
-        return cast(bytes, data)
+        return get_bytes(self, key, 0, None, version_id)
+
+    def open_version(self, key: str, version_id: str) -> BinaryIO:
+        """As ``open``, of one version of a key."""
+        return open_object(self, key, version_id)
 
     @cached_property
     def checks_sha256(self) -> bool:
@@ -186,10 +218,16 @@ class S3Store:
         """Run one request with our errors and retries; ``found`` as in ``Retrier.call``."""
 
         def attempt() -> T:
-            with self._errors(what, key):
-                return send()
+            try:
+                with translated(what, key=key, bucket=self.bucket, endpoint=self.endpoint):
+                    return send()
+            except SourceChanged as err:
+                raise _Changed(err) from err
 
-        return self._retrier.call(attempt, found=found)
+        try:
+            return self._retrier.call(attempt, found=found)
+        except _Changed as err:
+            raise err.error from err.error.__cause__
 
     def stored(self, key: str, size: int, sha256: str) -> ObjectInfo | None:
         """The object if it holds just these bytes: the answer when a reply was lost."""
@@ -201,5 +239,7 @@ class S3Store:
             Bucket=self.bucket, Key=self.full_key(key), **arguments
         )
 
-    def _errors(self, what: str, key: str) -> Any:
-        return translated(what, key=key, bucket=self.bucket, endpoint=self.endpoint)
+
+def same_endpoint(a: S3Store, b: S3Store) -> bool:
+    """Whether one key reaches both stores, so that one can copy from the other."""
+    return (a.endpoint, a.key_id) == (b.endpoint, b.key_id)

@@ -1,129 +1,173 @@
-"""Large files in parts: a few parts under way at once, the whole checked before it is completed."""
+"""An upload in parts as the store keeps it: begin, ask what is there, complete, take back."""
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import threading
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, BinaryIO
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
-from trainset.errors import ChecksumMismatch, NotFound, TrainsetError, TransientError
-from trainset.stores.base import ObjectInfo
-from trainset.stores.parts import part_bytes
+from trainset.errors import NotFound, TrainsetError, TransientError
+from trainset.stores.base import ObjectInfo, Part, PartLog, Upload
+from trainset.stores.s3_protect import object_parameters
+from trainset.stores.sender import Body
 
 if TYPE_CHECKING:
     from trainset.stores.s3 import S3Store
 
-_PARTS_AT_ONCE = 4  # bounds memory: so many parts are held
-
 _log = logging.getLogger(__name__)
 
 
-def upload_parts(
-    store: S3Store,
-    key: str,
-    source: BinaryIO,
-    size: int,
-    sha256: str,
-    content_type: str | None,
-) -> ObjectInfo:
-    """Store ``source`` (at its start) in parts; each part's sha256 is signed, so checked.
+class Multipart:
+    """One upload under way.
 
-    Raises:
-        ChecksumMismatch: what was read is not ``sha256``; the upload is taken back.
+    Attributes:
+        kept: parts that the store had when we came, by number.
+        etags: of the parts that the store has now, by number.
     """
-    extra = {"ContentType": content_type} if content_type else {}
-    created = store.request(
-        "put",
-        key,
-        lambda: store.client.create_multipart_upload(
-            Bucket=store.bucket,
-            Key=store.full_key(key),
-            Metadata={"sha256": sha256},
-            **extra,
-        ),
-    )
-    upload: dict[str, Any] = {
-        "Bucket": store.bucket,
-        "Key": store.full_key(key),
-        "UploadId": created["UploadId"],
-    }
-    try:
-        parts, found = _send_parts(store, key, source, upload, part_bytes(size))
-        if found != sha256:
-            raise ChecksumMismatch(key, expected=sha256, found=found)
-        _complete(store, key, upload, parts, size, sha256)
-    except BaseException:
-        _abort(store, key, upload)
-        raise
-    # Complete may answer 200 with an error inside or an empty ETag: what counts is what is there.
-    info = store.stored(key, size, sha256)
-    if info is None:
-        raise TransientError(f"{store.uri(key)}: not there after its upload; run again")
-    return info
 
+    def __init__(
+        self, store: S3Store, key: str, upload: Upload, kept: dict[int, Part], log: PartLog | None
+    ) -> None:
+        self.upload, self.kept = upload, kept
+        self._store, self._key, self._log = store, key, log
+        self._name, self._uri = store.full_key(key), store.uri(key)
+        self.etags = {number: part.etag for number, part in kept.items()}
 
-def _send_parts(
-    store: S3Store, key: str, source: BinaryIO, upload: dict[str, Any], part_size: int
-) -> tuple[list[dict[str, Any]], str]:
-    """Read in order, send a few at a time; the parts' names and the sha256 of what was read."""
-    digest = hashlib.sha256()
-    room = threading.Semaphore(_PARTS_AT_ONCE)
-    sent: list[Future[dict[str, Any]]] = []
+    def send(self, number: int, body: Body, size: int, sha256: str) -> None:
+        """Send one part and remember it. Raises NotFound when the store has lost the upload."""
+        store = self._store
+        extra = {**store.protector.read(), **store.protector.body(body)}
+        etag = store.request(
+            "put",
+            self._key,
+            lambda: store.sender.upload_part(
+                self._name, self.upload.upload_id, number, body, sha256, extra
+            ),
+        )
+        part = Part(number=number, size=size, etag=etag, sha256=sha256)
+        if self._log is not None:
+            self._log.note(self._uri, part)
+        self.etags[number] = etag
 
-    def send(number: int, data: bytes) -> dict[str, Any]:
-        try:
-            reply = store.request(
-                "put",
-                key,
-                lambda: store.client.upload_part(Body=data, PartNumber=number, **upload),
+    def complete(self, there: Callable[[], ObjectInfo | None]) -> ObjectInfo:
+        """Make the object of all parts.
+
+        Args:
+            there: looks for the finished object. It alone decides: Complete may answer 200 with an
+                error inside or an empty ETag, or its reply may be lost.
+        Raises:
+            NotFound: the store has lost the upload, and has no such object.
+        """
+        store = self._store
+        parts = [{"PartNumber": n, "ETag": f'"{etag}"'} for n, etag in sorted(self.etags.items())]
+
+        def send() -> None:
+            store.client.complete_multipart_upload(
+                MultipartUpload={"Parts": parts}, **self._where()
             )
-            return {"PartNumber": number, "ETag": reply["ETag"]}
-        finally:
-            room.release()
 
-    with ThreadPoolExecutor(_PARTS_AT_ONCE, thread_name_prefix="part") as pool:
+        info: ObjectInfo | None = None
+        try:
+            info = store.request("put", self._key, send, found=there)
+        except NotFound:
+            # When the reply was lost, the upload is gone and the object is there.
+            if (info := there()) is None:
+                raise
+        info = info or there()
+        if info is None:
+            raise TransientError(f"{self._uri}: not there after its upload; run again")
+        if self._log is not None:
+            self._log.end(self._uri)
+        return info
+
+    def take_back(self) -> None:
+        """Abort the upload (its parts are billed); the error under way matters more than ours."""
+        store = self._store
+        try:
+            store.request(
+                "abort", self._key, lambda: store.client.abort_multipart_upload(**self._where())
+            )
+        except NotFound:
+            pass  # gone already
+        except TrainsetError as err:
+            _log.warning(
+                "an unfinished upload stays until a lifecycle rule: %s: %s", self._uri, err
+            )
+        if self._log is not None:
+            self._log.end(self._uri)
+
+    def stored_parts(self) -> dict[int, tuple[int, str]]:
+        """Number -> (size, ETag) of the parts that the store has. Raises NotFound."""
+        store, found = self._store, dict[int, tuple[int, str]]()
+        query: dict[str, Any] = self._where()
         while True:
-            room.acquire()
-            if any(f.done() and f.exception() for f in sent):
-                break  # result() below raises it
-            data = source.read(part_size)
-            if not data:
-                break
-            digest.update(data)
-            sent.append(pool.submit(send, len(sent) + 1, data))
-    return [f.result() for f in sent], digest.hexdigest()
+            page = store.request("list", self._key, lambda: store.client.list_parts(**query))
+            for part in page.get("Parts", ()):
+                found[part["PartNumber"]] = (part["Size"], part["ETag"].strip('"'))
+            if not page.get("IsTruncated"):
+                return found
+            query["PartNumberMarker"] = page["NextPartNumberMarker"]
+
+    def _where(self) -> dict[str, Any]:
+        return {
+            "Bucket": self._store.bucket,
+            "Key": self._name,
+            "UploadId": self.upload.upload_id,
+        }
 
 
-def _complete(
+def begin_or_resume(
     store: S3Store,
     key: str,
-    upload: dict[str, Any],
-    parts: list[dict[str, Any]],
+    *,
     size: int,
-    sha256: str,
-) -> None:
-    def finish() -> bool:
-        store.client.complete_multipart_upload(MultipartUpload={"Parts": parts}, **upload)
-        return True
+    part_size: int,
+    sha256: str | None,
+    content_type: str | None,
+    log: PartLog | None,
+    anew: bool = False,
+) -> Multipart:
+    """Go on with the upload that ``log`` remembers when it is of the same bytes; else begin one.
 
-    def is_there() -> bool | None:
-        return True if store.stored(key, size, sha256) else None
+    Args:
+        sha256: of the whole; None when it is not known yet.
+        anew: do not go on with an old one: the store has lost it.
+    """
+    uri = store.uri(key)
+    if log is not None and (found := log.find(uri)) is not None:
+        old = Multipart(store, key, found, {}, log)
+        if anew:
+            log.end(uri)
+        elif (found.size, found.part_bytes, found.sha256) != (size, part_size, sha256):
+            old.take_back()
+        else:
+            try:
+                stored = old.stored_parts()
+                noted = {p.number: p for p in log.parts(uri)}
+                kept = {n: p for n, p in noted.items() if stored.get(n) == (p.size, p.etag)}
+                return Multipart(store, key, found, kept, log)
+            except NotFound:
+                log.end(uri)
+    metadata = {} if sha256 is None else {"sha256": sha256}
+    return begin(store, key, size, part_size, sha256, metadata, content_type, log)
 
-    try:
-        # When the reply was lost, the upload is gone (NoSuchUpload) and the object is there.
-        store.request(
-            "put", key, finish, found=lambda: bool(store.stored(key, size, sha256)) or None
-        )
-    except NotFound:
-        if not is_there():
-            raise
 
-
-def _abort(store: S3Store, key: str, upload: dict[str, Any]) -> None:
-    """Take the upload back (its parts are billed); the error under way matters more than ours."""
-    try:
-        store.request("abort", key, lambda: store.client.abort_multipart_upload(**upload))
-    except TrainsetError as err:
-        _log.warning("an unfinished upload of %s stays until a lifecycle rule: %s", key, err)
+def begin(
+    store: S3Store,
+    key: str,
+    size: int,
+    part_size: int,
+    sha256: str | None,
+    metadata: Mapping[str, str],
+    content_type: str | None,
+    log: PartLog | None,
+) -> Multipart:
+    """Begin an upload, and remember it before anything else can happen."""
+    extra = object_parameters(store.protector, key, store.full_key(key), metadata, content_type)
+    created = store.request(
+        "put", key, lambda: store.named("create_multipart_upload", key, **extra)
+    )
+    upload = Upload(upload_id=created["UploadId"], size=size, part_bytes=part_size, sha256=sha256)
+    if log is not None:
+        log.begin(store.uri(key), upload)
+    return Multipart(store, key, upload, {}, log)

@@ -6,11 +6,13 @@ import io
 from collections.abc import Callable
 from typing import Any
 
-from trainset.errors import TransientError
-from trainset.stores.retry import Retrier
+from trainset.errors import SourceChanged, TransientError
+from trainset.stores.sender import Download
 
-# (first byte, ETag or None) -> a GetObject reply; raises trainset.errors.
-OpenAt = Callable[[int, str | None], Any]
+# (first byte, ETag or None) -> the reply to a GET.
+OpenAt = Callable[[int, str | None], Download]
+# Runs one request with our errors and retries.
+Run = Callable[[Callable[[], Any]], Any]
 
 
 class S3Reader(io.RawIOBase):
@@ -18,21 +20,14 @@ class S3Reader(io.RawIOBase):
 
     A broken connection is opened again where it broke, pinned to the first reply's ETag: the bytes
     are of one version, or ``SourceChanged`` is raised.
-
-    Args:
-        open_at: starts a GET; is run by ``retrier``.
-        read: reads n bytes of a reply's body, and raises trainset.errors.
     """
 
-    def __init__(
-        self, open_at: OpenAt, read: Callable[[Any, int], bytes], retrier: Retrier
-    ) -> None:
-        self._open_at, self._read, self._retrier = open_at, read, retrier
+    def __init__(self, open_at: OpenAt, run: Run) -> None:
+        self._open_at, self._run = open_at, run
         self._at = 0
-        self._reply: Any = None
-        self._reply = retrier.call(lambda: open_at(0, None))  # NotFound comes now, not at read
-        self._etag = str(self._reply["ETag"])
-        self._size = int(self._reply["ContentLength"])
+        self._reply: Download | None = None
+        first: Download = run(lambda: open_at(0, None))  # NotFound comes now, not at read
+        self._reply, self._etag, self._size = first, first.etag, first.size
 
     def readable(self) -> bool:
         return True
@@ -41,7 +36,7 @@ class S3Reader(io.RawIOBase):
         wanted = min(len(buffer), self._size - self._at)
         if wanted <= 0:
             return 0
-        data = self._retrier.call(lambda: self._attempt(wanted))
+        data: bytes = self._run(lambda: self._attempt(wanted))
         buffer[: len(data)] = data
         self._at += len(data)
         return len(data)
@@ -49,19 +44,21 @@ class S3Reader(io.RawIOBase):
     def _attempt(self, wanted: int) -> bytes:
         if self._reply is None:
             self._reply = self._open_at(self._at, self._etag)
+            if self._reply.total != self._size:
+                raise SourceChanged("the object")
         try:
-            data = self._read(self._reply["Body"], wanted)
+            data = self._reply.read(wanted)
             if not data:
                 raise TransientError(f"the stream ended at byte {self._at} of {self._size}")
-        except TransientError:
+        except Exception:
             self._drop()
             raise
         return data
 
     def _drop(self) -> None:
-        if self._reply is not None:
-            self._reply["Body"].close()
-            self._reply = None
+        reply, self._reply = self._reply, None
+        if reply is not None:
+            reply.close()
 
     def close(self) -> None:
         if not self.closed:

@@ -1,0 +1,87 @@
+"""Keep-alive connections to one endpoint, reused by whichever thread comes next."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import select
+import socket
+import ssl
+from collections import deque
+from functools import cached_property
+from urllib.parse import urlsplit
+
+from botocore.httpsession import get_cert_path
+
+CONNECT_S, READ_S = 10.0, 60.0
+_IDLE = 64  # connections kept open at most
+
+
+class Pool:
+    """Connections to ``endpoint``; taken by one thread at a time, given back when a reply is read.
+
+    The latest one comes first, so those that are not needed grow old and are closed by the server.
+    """
+
+    def __init__(self, endpoint: str) -> None:
+        parts = urlsplit(endpoint)
+        self._secure, self._netloc = parts.scheme == "https", parts.netloc
+        self._idle: deque[http.client.HTTPConnection] = deque(maxlen=_IDLE)
+        self._owner = os.getpid()
+
+    def take(self, *, fresh: bool = False) -> tuple[http.client.HTTPConnection, bool]:
+        """A connection, and whether it was used before.
+
+        Raises:
+            OSError: no connection can be made.
+        """
+        if self._owner != os.getpid():  # forked: the sockets are our parent's
+            self._idle, self._owner = deque(maxlen=_IDLE), os.getpid()
+        while not fresh:
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                break
+            if not _closed_by_peer(connection):
+                return connection, True
+            connection.close()
+        return self._connect(), False
+
+    def give(self, connection: http.client.HTTPConnection) -> None:
+        """Keep a connection whose reply has been read to its end."""
+        if connection.sock is not None and self._owner == os.getpid():
+            self._idle.append(connection)
+
+    def close(self) -> None:
+        """Close what is idle."""
+        while self._idle:
+            self._idle.pop().close()
+
+    def _connect(self) -> http.client.HTTPConnection:
+        connection = (
+            http.client.HTTPSConnection(self._netloc, timeout=CONNECT_S, context=self._context)
+            if self._secure
+            else http.client.HTTPConnection(self._netloc, timeout=CONNECT_S)
+        )
+        connection.connect()  # sets TCP_NODELAY
+        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        connection.sock.settimeout(READ_S)
+        return connection
+
+    @cached_property
+    def _context(self) -> ssl.SSLContext:
+        """Trusts what boto3 trusts: AWS_CA_BUNDLE alone, else the usual authorities."""
+        bundle = os.environ.get("AWS_CA_BUNDLE")
+        context = ssl.create_default_context(cafile=bundle)
+        if not bundle:
+            context.load_verify_locations(cafile=get_cert_path(True))
+        return context
+
+
+def _closed_by_peer(connection: http.client.HTTPConnection) -> bool:
+    """Whether an idle connection has something to read: its end, or a reply nobody asked for."""
+    if connection.sock is None:
+        return True
+    poll = select.poll()
+    poll.register(connection.sock, select.POLLIN)
+    return bool(poll.poll(0))

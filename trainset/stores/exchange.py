@@ -1,0 +1,165 @@
+"""One HTTP request and its reply; what goes wrong is raised as botocore would raise it."""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+from collections.abc import Mapping
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    ReadTimeoutError,
+    SSLError,
+)
+from botocore.parsers import create_parser
+
+from trainset.stores.connections import Pool
+from trainset.stores.sender import Body, Pace, body_blocks
+
+_ERROR_BYTES = 2**16  # of an error's text, at most
+
+
+class Redirected(Exception):
+    """The store answers from another place; ``error`` is its reply as botocore would raise it."""
+
+    def __init__(self, error: ClientError, location: str) -> None:
+        self.error, self.location = error, location
+        super().__init__(location)
+
+
+class _Fault(Exception):
+    """No reply came. ``whole``: all of the request went out, so that it may have counted."""
+
+    def __init__(self, error: Exception, *, whole: bool) -> None:
+        self.error, self.whole = error, whole
+
+
+class Exchange:
+    """Sends requests over ``pool``; see ``__call__``."""
+
+    def __init__(self, pool: Pool, endpoint: str, pace: Pace | None) -> None:
+        self._pool, self._endpoint, self._pace = pool, endpoint, pace
+
+    def __call__(
+        self,
+        operation: str,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: Body,
+        *,
+        again: bool,
+    ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+        """A good reply, its body still to be read, and the connection it comes over.
+
+        Args:
+            again: whether the request may be repeated although the store may have taken it. It is
+                repeated once, when a connection that was used before gave no reply.
+        Raises:
+            ClientError: the store refuses.
+            Redirected: the store answers from elsewhere.
+            BotoCoreError: the network.
+        """
+        for fresh in (False, True):
+            try:
+                connection, used = self._pool.take(fresh=fresh)
+            except OSError as err:
+                raise _connect_error(err, self._endpoint) from err
+            try:
+                reply = self._try(connection, method, target, headers, body)
+            except _Fault as fault:
+                connection.close()
+                if fresh or not used or (fault.whole and not again):
+                    raise network_error(fault.error, self._endpoint) from fault.error
+            except BaseException:
+                connection.close()
+                raise
+            else:
+                break
+        if reply.status >= 300:
+            self._refuse(operation, connection, reply)
+        return connection, reply
+
+    def _try(
+        self,
+        connection: http.client.HTTPConnection,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: Body,
+    ) -> http.client.HTTPResponse:
+        try:
+            connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
+            for header, value in headers.items():
+                connection.putheader(header, value)
+            connection.endheaders()
+        except OSError as err:
+            raise _Fault(err, whole=False) from err
+        broken: OSError | None = None
+        for block in body_blocks(body, self._pace):  # reading a file may fail too: not our fault
+            try:
+                connection.send(block)
+            except OSError as err:
+                broken = err
+                break
+        try:
+            # A server may refuse before it has read all, and close: its reply says why.
+            return connection.getresponse()
+        except (OSError, http.client.HTTPException) as err:
+            raise _Fault(broken or err, whole=broken is None) from err
+
+    def _refuse(
+        self,
+        operation: str,
+        connection: http.client.HTTPConnection,
+        reply: http.client.HTTPResponse,
+    ) -> None:
+        try:
+            text = reply.read(_ERROR_BYTES)
+        except (OSError, http.client.HTTPException):
+            text = b""
+        keep(self._pool, connection, reply)
+        headers = {name.lower(): value for name, value in reply.headers.items()}
+        parsed = create_parser("rest-xml").parse(
+            {"status_code": reply.status, "headers": headers, "body": text}, None
+        )
+        parsed.setdefault("Error", {"Code": str(reply.status), "Message": reply.reason})
+        error = ClientError(parsed, operation)
+        if reply.status < 400:
+            raise Redirected(error, headers.get("location", "another endpoint"))
+        raise error
+
+
+def keep(
+    pool: Pool, connection: http.client.HTTPConnection, reply: http.client.HTTPResponse
+) -> None:
+    """Give the connection back when nothing of its reply is left."""
+    if reply.isclosed() and not reply.will_close:
+        pool.give(connection)
+    else:
+        connection.close()
+
+
+def network_error(err: Exception, endpoint: str) -> BotoCoreError:
+    """botocore's error for a connection that broke."""
+    return _as_botocore(err, endpoint, ReadTimeoutError, ConnectionClosedError)
+
+
+def _connect_error(err: OSError, endpoint: str) -> BotoCoreError:
+    return _as_botocore(err, endpoint, ConnectTimeoutError, EndpointConnectionError)
+
+
+def _as_botocore(
+    err: Exception, endpoint: str, late: type[BotoCoreError], other: type[BotoCoreError]
+) -> BotoCoreError:
+    kind = other
+    if isinstance(err, ssl.SSLError):
+        kind = SSLError
+    elif isinstance(err, TimeoutError):
+        kind = late
+    found: BotoCoreError = kind(endpoint_url=endpoint, error=err)
+    return found

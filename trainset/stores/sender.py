@@ -1,0 +1,155 @@
+"""``Sender``: the three requests that carry bytes. All other requests of a store are boto3's.
+
+Contract (tests/stores/test_senders.py runs over every implementation):
+
+- A body is bytes, or a piece of an open local file; a piece is never held whole in memory.
+- The caller knows the body's sha256; it is signed, so a server that checks it refuses other bytes.
+- ``extra`` holds S3's own parameters under boto3's names: ``Metadata``, ``ContentType``,
+  ``ContentMD5``, ``ObjectLockMode``, ``SSECustomerKey`` …; values as they go over the wire.
+- Faults are raised as botocore raises them: ``s3_errors.translated`` is the seam for both.
+- No request is repeated when the store may have taken it for a new version.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, BinaryIO, NamedTuple, Protocol
+
+from trainset.errors import SourceChanged
+
+BLOCK = 2**20  # bytes that are read, paced and sent at once
+
+Pace = Callable[[int], None]  # told of bytes before they go out, or after they came in; may wait
+Extra = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """``length`` bytes of an open local file from ``offset`` on; its position is not used."""
+
+    source: BinaryIO
+    offset: int
+    length: int
+
+    def blocks(self) -> Iterator[bytes]:
+        """The bytes, 1 MiB at a time. Raises SourceChanged where the file has become shorter."""
+        handle, at, end = self.source.fileno(), self.offset, self.offset + self.length
+        while at < end:
+            block = os.pread(handle, min(BLOCK, end - at), at)
+            if not block:
+                raise SourceChanged(str(getattr(self.source, "name", "the file")))
+            at += len(block)
+            yield block
+
+
+Body = bytes | Piece
+
+
+def body_length(body: Body) -> int:
+    """In bytes."""
+    return body.length if isinstance(body, Piece) else len(body)
+
+
+def body_blocks(body: Body, pace: Pace | None) -> Iterator[bytes | memoryview]:
+    """What to send, in order; bytes go as one block where nothing paces them."""
+    if isinstance(body, bytes) and pace is None:
+        if body:
+            yield body
+        return
+    view = memoryview(body) if isinstance(body, bytes) else None
+    blocks: Iterator[bytes | memoryview] = (
+        body.blocks()
+        if isinstance(body, Piece)
+        else ((view or memoryview(b""))[at : at + BLOCK] for at in range(0, len(body), BLOCK))
+    )
+    for block in blocks:
+        if pace is not None:
+            pace(len(block))
+        yield block
+
+
+class Reply(NamedTuple):
+    """What the store says of an object it took; ``modified`` is its clock."""
+
+    etag: str
+    version_id: str | None
+    modified: datetime
+
+
+class Download(Protocol):
+    """The reply to a GET; close it.
+
+    Attributes:
+        size: bytes that this reply brings.
+        total: bytes of the whole object.
+        etag: without quotes.
+    """
+
+    size: int
+    total: int
+    etag: str
+
+    def read(self, size: int) -> bytes:
+        """At most ``size`` bytes; b"" only when all of the reply has come."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Sender(Protocol):
+    """Carries bytes to and from one bucket; ``name`` is the object's in it. Threads share it."""
+
+    def put_object(self, name: str, body: Body, sha256: str, extra: Extra) -> Reply: ...
+
+    def upload_part(
+        self, name: str, upload_id: str, number: int, body: Body, sha256: str, extra: Extra
+    ) -> str:
+        """Send one part; its ETag, without quotes."""
+        ...
+
+    def get_object(
+        self,
+        name: str,
+        extra: Extra,
+        *,
+        start: int = 0,
+        length: int | None = None,
+        etag: str | None = None,
+        version_id: str | None = None,
+    ) -> Download:
+        """Start a GET of ``length`` bytes (at least 1) from ``start``; None: to the end.
+
+        Args:
+            etag: the version that is wanted; another one is refused (412).
+        """
+        ...
+
+
+def byte_range(start: int, length: int | None) -> str | None:
+    """The ``Range`` header; None for the whole object."""
+    if start == 0 and length is None:
+        return None
+    return f"bytes={start}-" if length is None else f"bytes={start}-{start + length - 1}"
+
+
+def total_of(content_range: str | None, size: int) -> int:
+    """Bytes of the whole object, from a reply's ``Content-Range``."""
+    total = (content_range or "").rpartition("/")[2]
+    return int(total) if total.isdigit() else size
+
+
+def known_version(version_id: str | None) -> str | None:
+    """A version id; None from a bucket that keeps no versions."""
+    return None if version_id in (None, "", "null") else version_id
+
+
+def reply_time(date: str | None) -> datetime:
+    """The server's clock in a ``Date`` header; a HEAD only for this would double the requests."""
+    try:
+        return parsedate_to_datetime(date or "")
+    except ValueError:
+        return datetime.now(UTC)
