@@ -44,6 +44,10 @@ def parser() -> argparse.ArgumentParser:
             one.add_argument(
                 "--retry-failed", action="store_true", help="compute failed cells again as well"
             )
+        if name in ("pipeline", "transfer-media"):
+            one.add_argument(
+                "--retry-dead", action="store_true", help="send given-up files again as well"
+            )
         if name == "export-dataset":
             one.add_argument("--ref", default="main", help="branch, tag or commit (default: main)")
             one.add_argument("--name", help="only this export of the spec")
@@ -60,6 +64,12 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("--dry-run", action="store_true", help="say what would happen, and stop")
     doctor = commands.add_parser("doctor", help=OTHERS["doctor"], description=OTHERS["doctor"])
     doctor.add_argument("--home", help="also look at this home or bucket")
+    doctor.add_argument("--spec", type=Path, help="also look at the buckets that this spec names")
+    doctor.add_argument(
+        "--probe-lock",
+        action="store_true",
+        help="try whether the key may lock: leaves an object that governance locks for a day",
+    )
     doctor.add_argument("--format", choices=["table", "json"], default="table")
     commands.add_parser("ui", help=OTHERS["ui"], description=OTHERS["ui"])
     blocks = commands.add_parser(
@@ -85,7 +95,9 @@ def _dispatch(options: argparse.Namespace) -> int:
     if options.command == "doctor":
         from flows.doctor import run_doctor
 
-        return run_doctor(home=options.home, output=options.format)
+        return run_doctor(
+            options.home, options.format, spec=options.spec, probe_lock=options.probe_lock
+        )
     if options.command == "ui":
         from flows.server import serve_ui
 

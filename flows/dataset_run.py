@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from prefect.runtime import flow_run
+from pydantic import SecretStr
 
 from trainset.model import Credentials
 from trainset.run.context import RunContext
@@ -17,7 +18,11 @@ from trainset.spec import load_spec
 
 @contextmanager
 def dataset_run(
-    spec: str, *, models: Path | None = None, retry_failed: bool = False
+    spec: str,
+    *,
+    models: Path | None = None,
+    retry_failed: bool = False,
+    retry_dead: bool = False,
 ) -> Iterator[RunContext]:
     """Begin a run on a branch named after this flow run, and end it, whatever happens.
 
@@ -29,6 +34,7 @@ def dataset_run(
         spec: path of dataset.yaml.
         models: folder of model weights.
         retry_failed: compute cells again that failed for good.
+        retry_dead: send files again that earlier runs gave up.
     """
     dataset = load_spec(Path(spec))
     context = new_context(
@@ -37,6 +43,8 @@ def dataset_run(
         credentials=_credentials(dataset.credentials),
         models=models,
         retry_failed=retry_failed,
+        retry_dead=retry_dead,
+        ledger_url=_ledger_url(dataset.transfer.ledger),
     )
     with running(context):
         yield context
@@ -48,3 +56,11 @@ def _credentials(block: str | None) -> Credentials | None:
     from blocks.resolve import resolve_credentials  # late: its AWS libraries take seconds
 
     return resolve_credentials(block)
+
+
+def _ledger_url(block: str | None) -> SecretStr | None:
+    if block is None:
+        return None
+    from blocks.resolve import resolve_ledger_url
+
+    return resolve_ledger_url(block)

@@ -8,7 +8,7 @@ import shutil
 import socket
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, distribution, version
 from importlib.util import find_spec
@@ -16,10 +16,11 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from flows.doctor_bucket import bucket_checks
+from flows.doctor_bucket import Place, bucket_checks, place_checks, places_of
 from flows.doctor_check import Check, State, as_table, failed
 from flows.server import check_reachable, configured_url, prefect_home
 from trainset.errors import TrainsetError
+from trainset.spec import DatasetSpec, load_spec
 
 GIB = 2**30
 
@@ -30,14 +31,24 @@ PARTS = {  # what a part needs, and the extra that brings it
 }
 
 
-def run_doctor(home: str | None = None, output: str = "table") -> int:
+def run_doctor(
+    home: str | None = None,
+    output: str = "table",
+    *,
+    spec: Path | None = None,
+    probe_lock: bool = False,
+) -> int:
     """Print the report on stdout; returns 1 when something must be mended, else 0.
 
     Args:
         home: a folder or bucket to look at as well; default: OUT of the environment.
         output: table or json.
+        spec: a dataset spec whose home and buckets are looked at, with what it asks of them.
+        probe_lock: write an object with a lock of a day where the spec locks.
     """
-    found = checks(home or os.environ.get("OUT") or None, os.environ)
+    dataset = load_spec(spec) if spec else None
+    home = home or (dataset.home if dataset else os.environ.get("OUT")) or None
+    found = checks(home, os.environ, dataset, probe_lock=probe_lock)
     if output == "json":
         print(json.dumps([asdict(check) for check in found], indent=2))
     else:
@@ -45,14 +56,37 @@ def run_doctor(home: str | None = None, output: str = "table") -> int:
     return int(any(check.state == "fail" for check in found))
 
 
-def checks(home: str | None, environment: Mapping[str, str]) -> list[Check]:
+def checks(
+    home: str | None,
+    environment: Mapping[str, str],
+    spec: DatasetSpec | None = None,
+    *,
+    probe_lock: bool = False,
+) -> list[Check]:
     """Look at everything; problems are lines of the report, never errors."""
     local = home is None or "://" not in home
     found = [_python(), *_packages(), *_parts(), *_tools(), *_disks(home if local else None)]
     if home is not None and local:
         found.append(_dataset(home))
-    found += bucket_checks(None if local else home, environment, datetime.now(UTC))
+    now = datetime.now(UTC)
+    first, *others = [*_places(home, spec), None]
+    lines = bucket_checks(first, environment, now, probe_lock=probe_lock)
+    found += lines
+    if not any(line.state == "fail" and line.name in ("credentials", "endpoint") for line in lines):
+        for place in filter(None, others):
+            found += [
+                replace(line, name=f"{line.name} ({place.url})")
+                for line in place_checks(place, now, probe_lock=probe_lock)
+            ]
     return [*found, _prefect()]
+
+
+def _places(home: str | None, spec: DatasetSpec | None) -> list[Place]:
+    """Buckets to look at, the home first."""
+    places = list(places_of(spec)) if spec else []
+    if home is not None and "://" in home and home not in [place.url for place in places]:
+        places.insert(0, Place(home))
+    return places
 
 
 def _python() -> Check:

@@ -3,22 +3,54 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from flows.doctor_check import Check, failed
-from trainset.errors import InputError, TrainsetError
+from trainset.errors import TrainsetError
+from trainset.model import Protection, StoreOptions
 
 if TYPE_CHECKING:
+    from trainset.spec import DatasetSpec
     from trainset.stores.s3_probe import BucketFacts
+    from trainset.transfer.finding import Finding, Mode
 
 VARIABLES = ("B2_KEY_ID", "B2_APPLICATION_KEY", "TRAINSET_S3_ENDPOINT")
-SKEW_S = 300.0  # S3 servers refuse requests that are 15 minutes off
 
 
-def bucket_checks(home: str | None, environment: Mapping[str, str], now: datetime) -> list[Check]:
-    """Lines about the credentials and, when ``home`` is a bucket url, about the bucket itself."""
+class Place(NamedTuple):
+    """A bucket to look at, and what is asked of it."""
+
+    url: str
+    protection: Protection = Protection()
+    mode: Mode = "copy"
+
+
+def places_of(spec: DatasetSpec) -> Iterator[Place]:
+    """The buckets that a spec writes to, or pins media in; those behind blocks are the run's."""
+    places = [Place(spec.home, spec.protect)]
+    places += [
+        Place(route.to, route.protect or spec.protect, "destination")
+        for route in spec.transfer.routes
+        if route.to
+    ]
+    places += [Place(m.from_, mode="reference") for m in spec.media if m.mode == "reference"]
+    yield from dict.fromkeys(p for p in places if re.match("(s3|b2)://", p.url))
+
+
+def bucket_checks(
+    home: str | Place | None,
+    environment: Mapping[str, str],
+    now: datetime,
+    *,
+    probe_lock: bool = False,
+) -> list[Check]:
+    """Lines about the credentials and, when ``home`` is a bucket url, about the bucket itself.
+
+    Args:
+        probe_lock: leave one object there that governance locks for a day, where the spec locks.
+    """
     missing = [name for name in VARIABLES if not environment.get(name)]
     if missing:
         if home is None and len(missing) == len(VARIABLES):
@@ -28,7 +60,8 @@ def bucket_checks(home: str | None, environment: Mapping[str, str], now: datetim
     lines = [_key(environment["B2_KEY_ID"]), _endpoint(environment["TRAINSET_S3_ENDPOINT"])]
     if home is None or any(line.state == "fail" for line in lines):
         return lines
-    return lines + _bucket(home, now)
+    place = home if isinstance(home, Place) else Place(home)
+    return lines + place_checks(place, now, probe_lock=probe_lock)
 
 
 def _key(key_id: str) -> Check:
@@ -58,54 +91,35 @@ def _endpoint(endpoint: str) -> Check:
     return Check("endpoint", "ok", f"{normal}, region {region_of(normal)}")
 
 
-def _bucket(home: str, now: datetime) -> list[Check]:
-    from trainset.stores import credentials_from_environment
-    from trainset.stores.s3_probe import probe_bucket
+def place_checks(place: Place, now: datetime, *, probe_lock: bool = False) -> list[Check]:
+    """Lines about one bucket, with the credentials of the environment."""
+    from trainset.stores import open_store
+    from trainset.stores.s3 import S3Store
+    from trainset.transfer.preflight import preflight
 
-    bucket, _, prefix = home.split("://", 1)[1].partition("/")
     try:
-        credentials = credentials_from_environment()
-        facts = probe_bucket(bucket, prefix.strip("/"), credentials, now=now)
+        store = open_store(place.url, options=StoreOptions(protection=place.protection))
+        assert isinstance(store, S3Store)
+        return _lines(
+            preflight(
+                store,
+                protection=place.protection,
+                mode=place.mode,
+                now=now,
+                probe_lock=probe_lock and place.protection.locks,
+            )
+        )
     except TrainsetError as err:
         return [failed("bucket", err, "mend what it names and run again")]
-    return judge_bucket(bucket, prefix.strip("/"), facts)
 
 
 def judge_bucket(bucket: str, prefix: str, facts: BucketFacts) -> list[Check]:
     """What the facts mean for a home below ``prefix``."""
-    if facts.refused:
-        return [failed("bucket", InputError(said), said) for said in facts.refused.values()]
-    lines = [Check("bucket", "ok", f"{bucket}: list, put, get and delete work")]
-    skew = facts.clock_skew_s
-    if skew is not None:
-        off = abs(skew) > SKEW_S
-        fix = "set the clock, e.g.: sudo timedatectl set-ntp true" if off else ""
-        said = f"{abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the server's"
-        lines.append(Check("clock", "fail" if off else "ok", said, fix))
-    if facts.conditional_put == "ignored":
-        fix = "use a store that refuses what it does not know; two runs at once could lose one"
-        lines.append(Check("conditional PUT", "warn", "accepted and ignored", fix))
-    else:
-        lines.append(Check("conditional PUT", "ok", f"{facts.conditional_put}; not needed"))
-    if facts.versioning == "off":
-        fix = "switch versioning on (B2's 'keep all versions'), or run on one machine only"
-        lines.append(Check("versions", "warn", "off: two machines could lose a commit", fix))
-    elif facts.versioning == "unknown":
-        fix = "look at the bucket's page that it keeps versions; a key with readBuckets can tell"
-        lines.append(Check("versions", "warn", "this key may not read the setting", fix))
-    else:
-        lines.append(Check("versions", "ok", "on"))
-    return lines + _lifecycle(prefix, facts)
+    from trainset.transfer.judge import judge
+
+    place = facts.model_copy(update={"bucket": bucket, "prefix": prefix})
+    return _lines(judge(place, Protection()))
 
 
-def _lifecycle(prefix: str, facts: BucketFacts) -> list[Check]:
-    if facts.expiring is None:
-        return [Check("lifecycle", "ok", "not readable with this key: keep rules off the home")]
-    root = f"{prefix}/" if prefix else ""
-    hit = [p for p in facts.expiring if root.startswith(p) or p.startswith(root)]
-    if hit:
-        fix = "remove the rule, or keep the home outside its prefix: it deletes pinned media"
-        return [Check("lifecycle", "fail", f"objects below {hit[0]!r} expire", fix)]
-    if facts.keeps_old and facts.versioning == "on":
-        return [Check("lifecycle", "ok", "old versions are kept for ever (and paid for)")]
-    return [Check("lifecycle", "ok", "no rule removes current objects")]
+def _lines(findings: Sequence[Finding]) -> list[Check]:
+    return [Check(f.name, f.state, f.found, f.mend) for f in findings]

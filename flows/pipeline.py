@@ -13,7 +13,9 @@ from trainset.model import RunSummary
 
 
 @flow(name="pipeline", flow_run_name=run_name, persist_result=False, validate_parameters=True)
-def pipeline(spec: str, models: Path | None = None, retry_failed: bool = False) -> RunSummary:
+def pipeline(
+    spec: str, models: Path | None = None, retry_failed: bool = False, retry_dead: bool = False
+) -> RunSummary:
     """Make the dataset what its spec says, and commit it.
 
     Media and labels come in, are matched, computed columns are filled, and when the gate is content
@@ -24,8 +26,10 @@ def pipeline(spec: str, models: Path | None = None, retry_failed: bool = False) 
         spec: Path of dataset.yaml.
         models: Folder of model weights, for machines that cannot fetch any.
         retry_failed: Compute cells again that failed for good in an earlier run.
+        retry_dead: Send files again that earlier runs gave up (dead letters).
     """
-    with dataset_run(spec, models=models, retry_failed=retry_failed) as run:
+    options = {"retry_failed": retry_failed, "retry_dead": retry_dead}
+    with dataset_run(spec, models=models, **options) as run:
         media = stages.transfer(run)
         labels = stages.sync(run, media)
         cells = stages.compute(run, labels)

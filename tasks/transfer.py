@@ -11,6 +11,7 @@ from tasks.policy import ONCE, RETRIED
 from tasks.progress import task_progress
 from tasks.say import tell
 from trainset.report.markdown import transfer_markdown
+from trainset.run import media_rows
 from trainset.run import transfer as step
 from trainset.run.context import RunContext
 from trainset.run.reports import BatchResult, StageReport, TransferBatch, TransferWork
@@ -39,7 +40,7 @@ def write_media_rows(
     run: RunContext, work: TransferWork, results: Sequence[BatchResult]
 ) -> StageReport:
     """Write what was sent into the media table of the run branch."""
-    report = tell(step.write_rows(run, work, results))
+    report = tell(media_rows.write_rows(run, work, results))
     create_markdown_artifact(
         transfer_markdown(report), key="transfer-report", description="What was moved, and why not"
     )

@@ -14,6 +14,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))  # makes `services` importable
 
 from services import demo as demo_service
+from services import postgres as postgres_service
 from services import real
 from services import s3_endpoint as s3_service
 
@@ -24,7 +25,9 @@ _SCRATCH = Path(tempfile.mkdtemp(prefix="trainset-tests-"))
 def pytest_configure() -> None:
     """Before anything imports Prefect: no test sees the developer's settings, keys or servers."""
     for name in list(os.environ):
-        if name.startswith(("PREFECT_", "B2_", "LAKEFS_", "AWS_", "TRAINSET_S3_")):
+        if name.startswith(
+            ("PREFECT_", "B2_", "LAKEFS_", "AWS_", "TRAINSET_S3_", "TRAINSET_LEDGER")
+        ):
             del os.environ[name]
     for name in ("SOURCE", "OUT", "VERSIONS", "MODEL", "DRY_RUN"):  # of a `make test OUT=…`
         os.environ.pop(name, None)
@@ -79,6 +82,14 @@ def s3_bucket(s3_endpoint: s3_service.S3Endpoint) -> Iterator[s3_service.S3Bucke
     s3_endpoint.proxy.reset()
     yield bucket
     s3_endpoint.proxy.reset()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[postgres_service.Postgres]:
+    """A real PostgreSQL server of this session."""
+    server = postgres_service.start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="session")

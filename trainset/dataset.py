@@ -112,9 +112,12 @@ class Dataset:
             functions=self.function,
         )
 
-    def read_media(self, uri: str) -> bytes:
-        """The bytes behind a ``uri`` of the media table. Raises NotFound."""
-        return self.home.read_media(uri)
+    def read_media(self, uri: str, version_id: str | None = None) -> bytes:
+        """The bytes behind a ``uri`` of the media table, of the version that its row names.
+
+        Raises NotFound; VersionGone, where a medium outside the home was overwritten.
+        """
+        return self.home.read_media(uri, version_id)
 
     def _read_function(self, fn_id: str) -> Function | None:
         try:

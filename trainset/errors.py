@@ -3,6 +3,7 @@
 ``TransientError``: try again. ``InputError``: someone fixes the input. ``ConflictError``: someone
 else moved the branch, look at both sides. Each class has a stable ``kind`` (stored beside left-out
 items and in ``c__err``), keeps its facts as attributes, and ends its text with the next step.
+``trainset.retry_class`` says which errors are tried again, and how.
 """
 
 from __future__ import annotations
@@ -11,9 +12,13 @@ from typing import Any
 
 
 class TrainsetError(Exception):
-    """Base of all errors raised on purpose."""
+    """Base of all errors raised on purpose.
+
+    ``fatal``: not this item alone, but everything that asks the same place would end so.
+    """
 
     kind = "error"
+    fatal = False
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Keyword-only arguments do not survive Exception's own pickling; workers send errors home.
@@ -33,6 +38,20 @@ class TransientError(TrainsetError):
     """The same call may go through later: throttling, resets, time-outs."""
 
     kind = "transient"
+
+
+class Throttled(TransientError):
+    """The store asks for fewer requests; ``retry_after_s`` seconds if it said how long."""
+
+    kind = "throttled"
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(message)
+
+
+class ReplyLost(TransientError):
+    """The request may have counted, but its reply did not come: look before it is sent again."""
 
 
 class InputError(TrainsetError, ValueError):
@@ -59,6 +78,39 @@ class NotFound(InputError):
     kind = "not-found"
 
 
+class BucketMissing(NotFound):
+    """The bucket itself is not there."""
+
+    fatal = True
+
+
+class UploadLost(NotFound):
+    """The store has forgotten an upload in parts; ``completing``: it was being completed.
+
+    Then the reply of an earlier attempt may have been lost: look whether the object is there.
+    """
+
+    kind = "upload-lost"
+
+    def __init__(self, message: str, *, completing: bool = False) -> None:
+        self.completing = completing
+        super().__init__(message)
+
+
+class VersionGone(NotFound):
+    """A medium outside the home is pinned to a version that its bucket does not hold any more."""
+
+    kind = "version-gone"
+
+    def __init__(self, uri: str, pin: str) -> None:
+        self.uri, self.pin = uri, pin
+        super().__init__(
+            f"{uri}: the version that this commit pins ({pin}) is gone: it was overwritten, "
+            "deleted, or expired by a lifecycle rule; put these bytes back, or run the pipeline "
+            "again to take up what is there now"
+        )
+
+
 class MediaUnreadable(InputError):
     """A medium cannot be decoded; it stays in the manifest with this reason."""
 
@@ -71,16 +123,41 @@ class AccessDenied(InputError):
     kind = "access-denied"
 
 
+class KeyRefused(AccessDenied):
+    """The endpoint does not take this key for anything."""
+
+    fatal = True
+
+
+class StaleSignature(AccessDenied):
+    """The store found the request too old or its token expired.
+
+    It is signed again once; when that does not help, the machine's clock or the key must be mended.
+    """
+
+    kind = "stale-signature"
+    fatal = True
+
+
+class NotSupported(InputError):
+    """The store does not know how to do this at all."""
+
+    kind = "not-supported"
+    fatal = True
+
+
 class StoreFull(InputError):
     """No room is left: the disk is full, or the account has reached its cap. Ends a run."""
 
     kind = "store-full"
+    fatal = True
 
 
 class MissingExtra(InputError):
     """A part needs an optional package that is not installed."""
 
     kind = "missing-extra"
+    fatal = True
 
     def __init__(self, part: str, extra: str) -> None:
         self.part, self.extra = part, extra

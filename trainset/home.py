@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import threading
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal
+from urllib.parse import unquote, urlsplit
 
 from pydantic import ValidationError
 
@@ -15,6 +17,7 @@ from trainset.errors import InputError, NotFound
 from trainset.model import Credentials, Frozen, StoreOptions
 from trainset.stores import open_store
 from trainset.stores.base import ObjectStore
+from trainset.stores.pinned import get_pinned, open_pinned
 
 if TYPE_CHECKING:
     from trainset.versions.base import VersionStore
@@ -32,16 +35,32 @@ class HomeConfig(Frozen):
 
 
 class Home:
-    """One open home.
+    """One open home. Safe to share by threads.
 
     Attributes:
         url: as the user gave it, made absolute.
         store: the object store rooted at the home.
         state: local folder for ledger, caches and work trees; rebuildable, never the truth.
+
+    Args:
+        credentials: of buckets that hold media outside the home; None: from the environment.
+        options: how those buckets are used.
     """
 
-    def __init__(self, url: str, store: ObjectStore, state: Path, config: HomeConfig) -> None:
+    def __init__(
+        self,
+        url: str,
+        store: ObjectStore,
+        state: Path,
+        config: HomeConfig,
+        *,
+        credentials: Credentials | None = None,
+        options: StoreOptions | None = None,
+    ) -> None:
         self.url, self.store, self.state, self.config = url, store, state, config
+        self._credentials, self._options = credentials, options
+        self._places: dict[str, ObjectStore] = {}
+        self._guard = threading.Lock()
 
     @cached_property
     def versions(self) -> VersionStore:
@@ -53,11 +72,49 @@ class Home:
         """Where a medium of this content lies in copy mode, relative to the home."""
         return f"{self.config.media}/{sha256[:2]}/{sha256}"
 
-    def read_media(self, uri: str) -> bytes:
-        """The bytes behind a ``uri`` of the media table. Raises NotFound."""
-        if "://" in uri:
-            raise InputError(f"{uri}: media outside the home (reference mode) is not opened yet")
-        return self.store.get(uri)
+    def read_media(self, uri: str, version_id: str | None = None) -> bytes:
+        """The bytes behind a ``uri`` of the media table.
+
+        Args:
+            version_id: the row's; outside the home just that version is read. Inside it the uri
+                says the content, and any version of it will do.
+        Raises:
+            NotFound: nothing is there.
+            VersionGone: the pinned version is not there any more.
+        """
+        if not is_outside(uri):
+            return self.store.get(uri)
+        store, key = self._place(uri)
+        return get_pinned(store, key, version_id)[0]
+
+    def open_media(self, uri: str, version_id: str | None = None) -> BinaryIO:
+        """A reader of a medium of any size, to be closed; raises as ``read_media``."""
+        if not is_outside(uri):
+            return self.store.open(uri)
+        store, key = self._place(uri)
+        return open_pinned(store, key, version_id)
+
+    def media_store(self, uri: str) -> tuple[ObjectStore, str]:
+        """The store that holds a medium, and its key there."""
+        return self._place(uri) if is_outside(uri) else (self.store, uri)
+
+    def _place(self, uri: str) -> tuple[ObjectStore, str]:
+        """Store and key of a uri outside the home; a bucket is opened once."""
+        if uri.startswith(("/", "file://")):
+            path = uri if uri.startswith("/") else unquote(urlsplit(uri).path)
+            return open_store("/"), path.lstrip("/")
+        scheme, _, rest = uri.partition("://")
+        bucket, _, key = rest.partition("/")
+        url = f"{scheme}://{bucket}"
+        with self._guard:
+            if url not in self._places:
+                self._places[url] = open_store(url, self._credentials, self._options)
+            return self._places[url], key
+
+
+def is_outside(uri: str) -> bool:
+    """Whether a ``uri`` of the media table is of a place outside the home."""
+    return "://" in uri or uri.startswith("/")
 
 
 def open_home(
@@ -98,7 +155,14 @@ def open_home(
         raise InputError(
             f"{url}/{CONFIG} cannot be read ({err}); restore it from a backup"
         ) from err
-    return Home(store.url, store, _state_folder(store), config)
+    return Home(
+        store.url,
+        store,
+        _state_folder(store),
+        config,
+        credentials=credentials,
+        options=options,
+    )
 
 
 def _state_folder(store: ObjectStore) -> Path:

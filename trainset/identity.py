@@ -14,9 +14,7 @@ from typing import Any
 
 def canonical_json(value: Any) -> bytes:
     """Encode ``value`` with sorted keys and no white space; times as ISO 8601, bytes as hex."""
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain
-    ).encode()
+    return _ENCODER.encode(value).encode()
 
 
 def _plain(value: Any) -> Any:
@@ -27,6 +25,12 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "tolist"):  # numpy scalars and arrays
         return value.tolist()
     raise TypeError(f"{type(value).__name__} has no canonical form")
+
+
+# Made once: ``json.dumps`` makes one a call, which costs more than hashing a key.
+_ENCODER = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain
+)
 
 
 def hash128(value: Any) -> str:

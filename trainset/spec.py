@@ -11,10 +11,19 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from trainset.errors import SpecError
 from trainset.model import Protection, StoreOptions
+from trainset.stores.bandwidth import parse_bandwidth
 
 MatchMethod = Literal["key", "path", "near", "filename", "sha256"]
 ColumnOp = Literal["image_info", "thumbnail", "phash", "ocr", "open_clip"]
@@ -81,6 +90,27 @@ class MediaSource(SpecModel):
         description="copy: into the home, named by content; reference: objects of a bucket stay "
         "where they are, pinned by version id and ETag",
     )
+    hash: bool = Field(
+        default=True,
+        description="reference only. true: objects up to 64 MiB are read once, hashed and looked "
+        "into, of larger ones just what tells their kind; false: no byte is read, a file's kind is "
+        "what its name says, and computing fills in the rest",
+    )
+
+    @model_validator(mode="after")
+    def _referable(self) -> MediaSource:
+        scheme = self.from_.split("://", 1)[0].lower() if "://" in self.from_ else "file"
+        if self.mode == "reference" and scheme not in ("s3", "b2", "file"):
+            raise ValueError(
+                f"mode: reference pins objects of a bucket (s3://, b2://) or files of a folder; "
+                f"{scheme}:// keeps no version to pin, so its files are copied: mode: copy"
+            )
+        if self.mode == "copy" and not self.hash:
+            raise ValueError(
+                "hash: false goes with mode: reference; a copy is named by its sha256, which is "
+                "always made"
+            )
+        return self
 
 
 class RouteSpec(SpecModel):
@@ -88,7 +118,7 @@ class RouteSpec(SpecModel):
 
     Rules are tried in order, and the first that fits takes the file. ``path``, ``source``, ``mime``
     and sizes are known from the listing (``mime`` by the name until the file is read); ``where``
-    may also ask for what a look into the file says.
+    may also ask for what a look into the file says. Sizes are inclusive.
     """
 
     name: str = Field(pattern=_NAME)
@@ -109,7 +139,35 @@ class RouteSpec(SpecModel):
     def _one_end(self) -> RouteSpec:
         if self.skip is not None and (self.to or self.prefix or self.protect):
             raise ValueError("a rule that skips has no `to`, `prefix` or `protect`")
+        if self.max_size is not None and self.max_size < (self.min_size or 0):
+            raise ValueError("max_size is below min_size, so the rule would take nothing")
         return self
+
+    @field_validator("where")
+    @classmethod
+    def _condition(cls, where: str | None) -> str | None:
+        if where is not None:
+            from trainset.transfer.conditions import parse_condition  # late: it needs a SQL parser
+
+            parse_condition(where)
+        return where
+
+    @field_validator("mime")
+    @classmethod
+    def _kinds(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        if odd := [p for p in patterns if p.count("/") != 1]:
+            raise ValueError(f"{odd[0]!r} is no mime type; write it as in video/* or image/png")
+        return patterns
+
+    @field_validator("prefix")
+    @classmethod
+    def _folder(cls, prefix: str | None) -> str | None:
+        if prefix is None:
+            return None
+        parts = prefix.strip("/").split("/")
+        if prefix.startswith("/") or any(part in ("", ".", "..") for part in parts):
+            raise ValueError("a prefix is a folder like raw/video: no leading /, no . or ..")
+        return "/".join(parts)
 
 
 class TransferSpec(SpecModel):
@@ -119,12 +177,9 @@ class TransferSpec(SpecModel):
     unmatched: Literal["home", "skip", "fail"] | None = Field(
         default=None, description="files that no rule takes; must be said where there are rules"
     )
-    verify: Literal["L0", "L1", "L2", "L3", "L4"] = Field(
-        default="L1",
-        description="L0 none; L1 the store checks each upload; L2 also compares a listing; L3 also "
-        "reads objects back; L4 also reads the sources again",
+    verify: Literal["L1"] = Field(
+        default="L1", description="L1: the store checks each upload, or we on its reply"
     )
-    sample: Share = Field(default=1.0, description="share of files that L3 and L4 read")
     sender: Literal["auto", "fast", "boto3"] = "auto"
     requests_per_second: float = Field(default=450.0, gt=0)
     bandwidth: str | None = Field(
@@ -133,6 +188,13 @@ class TransferSpec(SpecModel):
     ledger: str | None = Field(
         default=None, description="block of a PostgreSQL ledger, when several hosts transfer"
     )
+
+    @field_validator("bandwidth")
+    @classmethod
+    def _readable(cls, text: str | None) -> str | None:
+        if text is not None:
+            parse_bandwidth(text)
+        return text
 
     @model_validator(mode="after")
     def _unmatched(self) -> TransferSpec:
@@ -235,6 +297,13 @@ class DatasetSpec(SpecModel):
             twice = sorted({n for n in names if names.count(n) > 1})
             if twice:
                 raise ValueError(f"{what}: the name {twice[0]!r} is used twice; names are unique")
+        known = {m.name for m in self.media}
+        for route in self.transfer.routes:
+            if odd := [name for name in route.source if name not in known]:
+                raise ValueError(
+                    f"transfer.routes: rule {route.name!r} asks for the source {odd[0]!r}; "
+                    f"the sources under media: are {', '.join(sorted(known))}"
+                )
         return self
 
     @property
@@ -291,11 +360,18 @@ def parse_spec(data: dict[str, Any], *, folder: Path, origin: str = "spec") -> D
             "media": tuple(
                 m.model_copy(update={"from_": _absolute(m.from_, folder)}) for m in spec.media
             ),
+            "transfer": spec.transfer.model_copy(
+                update={"routes": tuple(_placed(r, folder) for r in spec.transfer.routes)}
+            ),
             "metadata": tuple(
                 m.model_copy(update={"from_": _absolute(m.from_, folder)}) for m in spec.metadata
             ),
         }
     )
+
+
+def _placed(route: RouteSpec, folder: Path) -> RouteSpec:
+    return route if not route.to else route.model_copy(update={"to": _absolute(route.to, folder)})
 
 
 def _absolute(place: str, folder: Path) -> str:

@@ -64,9 +64,9 @@ def test_computed_columns_are_shown_and_thumbnails_taken_from_theirs(tmp_path: P
     assert (state.filled, state.failed, state.empty) == (11, 1, 2)
     read: list[str] = []
 
-    def reading(uri: str) -> bytes:
+    def reading(uri: str, version_id: str | None) -> bytes:
         read.append(uri)
-        return small.home.read_media(uri)
+        return small.home.read_media(uri, version_id)
 
     assert len(draw_thumbs(facts.cards, reading)) == 13
     assert read.count("thumbs/aa/x.jpg") == 11, "media themselves only where there is no thumbnail"

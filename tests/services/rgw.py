@@ -53,7 +53,7 @@ osd_pool_default_pg_autoscale_mode = off
 osd_crush_chooseleaf_type = 0
 osd_objectstore = memstore
 osd_memory_target = 1073741824
-memstore_device_bytes = 2147483648
+memstore_device_bytes = {memory_bytes}
 mon_data = {root}/mon
 osd_data = {root}/osd
 rgw_data = {root}/rgw
@@ -66,6 +66,10 @@ rgw_enable_ops_log = false
 """
 
 
+def _conf(fsid: str, mon: str, root: Path, memory_bytes: int) -> str:
+    return _CONF.format(fsid=fsid, mon=mon, root=root, memory_bytes=memory_bytes)
+
+
 def installed() -> bool:
     return has_programs(*PROGRAMS)
 
@@ -73,7 +77,8 @@ def installed() -> bool:
 class Rgw:
     """A running gateway at ``url``; ``stop`` it (it also stops when this process ends)."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, memory_bytes: int = 2 * 2**30) -> None:
+        self._memory_bytes = memory_bytes  # of all objects
         self.root = Path(tempfile.mkdtemp(prefix="rgw-", dir="/tmp"))
         self._daemons: list[subprocess.Popen[bytes]] = []
         atexit.register(self.stop)
@@ -98,7 +103,7 @@ class Rgw:
         fsid = str(uuid.uuid4())
         mon_v2, mon_v1, port = _free_ports(3)
         mon = f"[v2:127.0.0.1:{mon_v2},v1:127.0.0.1:{mon_v1}]"
-        (root / "ceph.conf").write_text(_CONF.format(fsid=fsid, mon=mon, root=root))
+        (root / "ceph.conf").write_text(_conf(fsid, mon, root, self._memory_bytes))
         monmap = str(root / "monmap")
         self._run("monmaptool", "--create", "--clobber", "--addv", "a", mon, "--fsid", fsid, monmap)
         self._run("ceph-mon", "--mkfs", "-i", "a", "--monmap", monmap)

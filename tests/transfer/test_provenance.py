@@ -53,7 +53,7 @@ def test_each_outcome_has_its_events() -> None:
         *("SEND", "DUPLICATE", "SKIP", "DROP", "DEADLETTER")
     ]
     assert [r["seq"] for r in rows] == list(range(len(rows)))
-    assert sum(r["moved_bytes"] for r in rows) == 3
+    assert sum(r["bytes"] or 0 for r in rows) == 3
     assert rows[-1]["reason"] == "no"
     assert rows[0]["time"] == AT
 

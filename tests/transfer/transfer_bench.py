@@ -18,8 +18,9 @@ from trainset.model import MediaFacts, TransferTotals
 from trainset.spec import MediaSource
 from trainset.stores import open_store
 from trainset.stores.base import ObjectStore
-from trainset.transfer import Ledger, Outcome, list_source, plan_transfer, send_batch
+from trainset.transfer import Outcome, list_source, plan_transfer, send_batch
 from trainset.transfer.base import transfer_totals
+from trainset.transfer.ledger import open_ledger
 from trainset.transfer.plan import BaseRow
 
 
@@ -57,7 +58,7 @@ class Bench:
             now=datetime.now(UTC),
         )
         outcomes: list[Outcome] = []
-        with Ledger(self.home.state / "ledger.sqlite") as ledger:
+        with open_ledger(self.home.state, self.home.url) as ledger:
             for batch in plan.batches:
                 outcomes += send_batch(
                     batch,

@@ -135,6 +135,16 @@ def sniff(head: bytes, name: str) -> Kind:
     return found or _plain(head, name)
 
 
+def kind_of_name(name: str) -> Kind | None:
+    """The kind that a file's name promises; None where it promises none that we know."""
+    ending = PurePosixPath(name).suffix.lower()
+    if ending in _NAMES:
+        return Kind(*_NAMES[ending], certain=False)
+    if ending in _TEXTS:
+        return Kind(_TEXTS[ending], "other", certain=False)
+    return None
+
+
 def _by_bytes(head: bytes) -> Kind | None:
     for start, mime, modality in _STARTS:
         if head.startswith(start):

@@ -10,13 +10,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from PIL import Image
 
 from trainset.errors import MediaUnreadable, MissingExtra
 
-Source = bytes | Path
+Source = bytes | Path | BinaryIO  # a file: seekable, read where a decoder looks
 
 _LOCK = threading.RLock()
 MAX_RENDER_PIXELS = 50_000_000  # a page as large as a wall is rendered smaller, not refused

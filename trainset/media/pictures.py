@@ -10,13 +10,13 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from trainset.errors import MediaUnreadable
 
-Source = bytes | Path
+Source = bytes | Path | BinaryIO  # a file: seekable, read where a decoder looks
 
 # Pillow warns on stderr about odd EXIF and large images; what matters is raised or recorded here.
 warnings.filterwarnings("ignore", module=r"PIL\.")

@@ -6,13 +6,13 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from PIL import Image
 
 from trainset.errors import MediaUnreadable, MissingExtra
 
-Source = bytes | Path
+Source = bytes | Path | BinaryIO  # a file: seekable, read where a decoder looks
 
 
 class TimedFacts(NamedTuple):
@@ -32,7 +32,9 @@ def _opened(source: Source) -> Iterator[Any]:
         raise MissingExtra("reading video and audio", "media") from err
 
     av.logging.set_level(None)  # FFmpeg would print its own view of broken files
-    place = io.BytesIO(source) if isinstance(source, bytes) else str(source)
+    place: Any = io.BytesIO(source) if isinstance(source, bytes) else source
+    if isinstance(place, Path):
+        place = str(place)
     try:
         with av.open(place, metadata_errors="ignore") as container:
             yield container
@@ -52,7 +54,7 @@ def probe_timed(source: Source) -> TimedFacts:
 
     A file that ends before the last packet of its index is unreadable: the rest would be missing.
     """
-    size = len(source) if isinstance(source, bytes) else source.stat().st_size
+    size = _size(source)
     with _opened(source) as container:
         video = _picture_stream(container)
         stream = video or next(iter(container.streams.audio), None)
@@ -76,6 +78,17 @@ def probe_timed(source: Source) -> TimedFacts:
         if int(frame.rotation) % 180:
             width, height = height, width
         return TimedFacts("video", width, height, duration)
+
+
+def _size(source: Source) -> int:
+    """In bytes; a file is left at its start."""
+    if isinstance(source, bytes):
+        return len(source)
+    if isinstance(source, Path):
+        return source.stat().st_size
+    size = source.seek(0, io.SEEK_END)
+    source.seek(0)
+    return size
 
 
 def first_frame(source: Source) -> Image.Image:

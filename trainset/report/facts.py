@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 CARDS = 42
 _MODALITIES = ("image", "video", "audio", "document", "other")
-_MEDIA = ["row_id", "key", "uri", "sha256", "size", "mime", "modality", "width", "height"]
+_MEDIA = ["row_id", "key", "uri", "version_id", "sha256", "size", "mime", "modality"]
+_MEDIA += ["width", "height"]
 _MEDIA += ["duration", "pages", "source_state", "unreadable"]
 _LABELS = ("media_id", "match", "kind", "class")
 
@@ -107,6 +108,7 @@ def _card(row: Mapping[str, Any], classes: Sequence[str], thumb: str | None) -> 
     return Card(
         key=row["key"],
         uri=row["uri"],
+        version_id=row["version_id"],
         sha256=row["sha256"],
         mime=row["mime"] or "",
         modality=row["modality"] or "other",

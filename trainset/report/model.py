@@ -57,6 +57,7 @@ class Card(Frozen):
 
     key: str
     uri: str | None
+    version_id: str | None = None
     sha256: str | None
     mime: str
     modality: Modality

@@ -145,12 +145,14 @@ def _answers(dataset: Dataset, keys: set[str]) -> list[Card]:
     quoted = ", ".join("'" + key.replace("'", "''") + "'" for key in sorted(keys))
     view = dataset.table("media")
     thumb = thumbnail_column(view.columns)
-    columns = ["key", "uri", "sha256", "mime", "modality", "size"] + ([thumb] if thumb else [])
+    columns = ["key", "uri", "version_id", "sha256", "mime", "modality", "size"]
+    columns += [thumb] if thumb else []
     rows = view.where(f"key IN ({quoted})").select(columns).to_arrow().sort_by("key").to_pylist()
     return [
         Card(
             key=row["key"],
             uri=row["uri"],
+            version_id=row["version_id"],
             sha256=row["sha256"],
             mime=row["mime"] or "",
             modality=row["modality"] or "other",

@@ -15,7 +15,7 @@ QUALITY = 68
 MAX_MEDIA_BYTES = 64 * 2**20  # larger media are not read for a thumbnail
 THREADS = 4
 
-Read = Callable[[str], bytes]  # a uri of the media table to its bytes
+Read = Callable[[str, str | None], bytes]  # uri and version id of the media table to bytes
 
 
 def draw_thumbs(cards: Iterable[Card], read: Read) -> dict[str, str]:
@@ -39,9 +39,9 @@ def _draw(card: Card, read: Read) -> str | None:
         return None
     try:
         if card.thumb is not None:
-            asset = Asset(card.key, read(card.thumb), "image/jpeg", "image")
+            asset = Asset(card.key, read(card.thumb, None), "image/jpeg", "image")
         else:
-            asset = Asset(card.key, read(str(card.uri)), card.mime, card.modality)
+            asset = Asset(card.key, read(str(card.uri), card.version_id), card.mime, card.modality)
         picture = asset.pil().copy()
     except TrainsetError:
         return None

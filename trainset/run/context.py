@@ -12,9 +12,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from pydantic import SecretStr
+
 from trainset.home import Home, open_home
-from trainset.model import Credentials, Frozen
+from trainset.model import Credentials, Frozen, Protection
 from trainset.spec import DatasetSpec
+from trainset.stores import open_store
+from trainset.stores.base import ObjectStore
 from trainset.tables.lance_store import LanceTableStore
 
 if TYPE_CHECKING:
@@ -32,6 +36,8 @@ class RunContext(Frozen):
     credentials: Credentials | None = None
     models: Path | None = None  # folder of model weights beside the known ones
     retry_failed: bool = False
+    retry_dead: bool = False  # try files again that earlier runs gave up
+    ledger_url: SecretStr | None = None  # of a PostgreSQL ledger; None: TRAINSET_LEDGER, or a file
 
 
 class Run:
@@ -43,7 +49,19 @@ class Run:
 
     @cached_property
     def home(self) -> Home:
-        return open_home(self.spec.home, credentials=self.context.credentials, create=True)
+        return open_home(
+            self.spec.home,
+            credentials=self.context.credentials,
+            create=True,
+            options=self.spec.store_options,
+        )
+
+    def open_place(self, url: str, protection: Protection | None) -> ObjectStore:
+        """Another bucket or folder that a rule of the spec sends files to."""
+        options = self.spec.store_options
+        if protection is not None:
+            options = options.model_copy(update={"protection": protection})
+        return open_store(url, self.context.credentials, options)
 
     @cached_property
     def workspace(self) -> Workspace:
@@ -51,9 +69,12 @@ class Run:
 
     @cached_property
     def ledger(self) -> Ledger:
-        from trainset.transfer.ledger import Ledger
+        from trainset.transfer.ledger import open_ledger
 
-        return Ledger(self.home.state / "ledger.sqlite")
+        url = self.context.ledger_url
+        return open_ledger(
+            self.home.state, self.home.url, url=None if url is None else url.get_secret_value()
+        )
 
     @property
     def scratch(self) -> Path:

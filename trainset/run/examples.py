@@ -85,12 +85,12 @@ def _like_an_image(dataset: Dataset, column: str) -> Iterator[Search]:
     if column not in view.schema.names:
         return
     there = f"{column} IS NOT NULL AND modality = 'image'"
-    filled = view.where(there).select(["key", "uri", "size"]).to_arrow()
+    filled = view.where(there).select(["key", "uri", "version_id", "size"]).to_arrow()
     if filled.num_rows:
         # The largest file: small ones may be blank.
         order = [("size", "descending"), ("key", "ascending")]
         first = filled.sort_by(order).slice(0, 1).to_pylist()[0]
-        image = dataset.read_media(first["uri"])
+        image = dataset.read_media(first["uri"], first["version_id"])
         yield _ask(dataset, "image", first["key"], lambda v: v.search(image=image, k=HITS))
 
 

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from trainset.model import Credentials, RunSummary
 from trainset.run import compute as compute_steps
 from trainset.run import exports as export_steps
@@ -19,6 +21,7 @@ from trainset.run import publish as publish_steps
 from trainset.run import summary as summary_steps
 from trainset.run import transfer as transfer_steps
 from trainset.run.context import RunContext, begin_run, end_run, now
+from trainset.run.media_rows import write_rows
 from trainset.run.reports import Exported, Published, StageReport
 from trainset.spec import DatasetSpec
 
@@ -30,6 +33,7 @@ def run_pipeline(
     credentials: Credentials | None = None,
     models: Path | None = None,
     retry_failed: bool = False,
+    retry_dead: bool = False,
 ) -> RunSummary:
     """Make the dataset what its spec says, and commit it; safe to repeat, also after kill -9.
 
@@ -40,6 +44,7 @@ def run_pipeline(
         credentials: of the buckets; None: from the environment (``B2_KEY_ID`` …).
         models: folder of model weights, for machines that cannot fetch any.
         retry_failed: compute cells again that failed for good in an earlier run.
+        retry_dead: send files again that earlier runs gave up.
     Returns:
         The summary; ``status`` is ``refused`` when the gate kept main from moving.
     Raises:
@@ -47,7 +52,12 @@ def run_pipeline(
             summary with the reason.
     """
     context = new_context(
-        spec, run_id=run_id, credentials=credentials, models=models, retry_failed=retry_failed
+        spec,
+        run_id=run_id,
+        credentials=credentials,
+        models=models,
+        retry_failed=retry_failed,
+        retry_dead=retry_dead,
     )
     with running(context):
         report = transfer(context) + sync(context) + compute(context)
@@ -62,6 +72,8 @@ def new_context(
     credentials: Credentials | None = None,
     models: Path | None = None,
     retry_failed: bool = False,
+    retry_dead: bool = False,
+    ledger_url: SecretStr | None = None,
 ) -> RunContext:
     """The data of a run that starts now; see ``run_pipeline``."""
     started = now()
@@ -72,6 +84,8 @@ def new_context(
         credentials=credentials,
         models=models,
         retry_failed=retry_failed,
+        retry_dead=retry_dead,
+        ledger_url=ledger_url,
     )
 
 
@@ -92,7 +106,7 @@ def transfer(context: RunContext) -> StageReport:
     """List, send batch by batch, write the media rows."""
     work = transfer_steps.plan_work(context)
     sent = [transfer_steps.send_work(context, batch) for batch in work.batches]
-    return transfer_steps.write_rows(context, work, sent)
+    return write_rows(context, work, sent)
 
 
 def sync(context: RunContext) -> StageReport:

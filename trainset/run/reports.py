@@ -35,20 +35,22 @@ class TransferBatch(Frozen):
 
 
 class TransferWork(Frozen):
-    """A transfer plan as the tasks see it."""
+    """A transfer plan as the tasks see it; what may be a million lines lies in scratch files."""
 
     batches: tuple[TransferBatch, ...] = ()
     totals: TransferTotals = TransferTotals()  # of files that no batch holds
-    left_out: tuple[LeftOut, ...] = ()
-    missing: tuple[str, ...] = ()  # keys whose file is gone from its source
-    returned: tuple[str, ...] = ()  # keys of missing files that are back as they were
+    left_out: tuple[LeftOut, ...] = ()  # folders that could not be listed
+    outcomes: int = 0  # files that wait, or that a rule turned away
+    missing: int = 0  # rows whose file is gone from its source
+    returned: int = 0  # missing files that are back as they were
 
     @property
     def said(self) -> str:
         files, size_ = sum(b.files for b in self.batches), sum(b.bytes for b in self.batches)
         return (
             f"plan: {many(files, 'file')} ({size(size_)}) in {many(len(self.batches), 'batch')}, "
-            f"{self.totals.skipped:,} there already, {len(self.missing):,} gone from their source"
+            f"{self.totals.skipped:,} there already or skipped, {self.missing:,} gone from their "
+            "source"
         )
 
 

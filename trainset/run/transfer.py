@@ -1,55 +1,98 @@
-"""Transfer steps of a run: plan, send a batch, write the rows."""
+"""Transfer steps of a run: plan, and send a batch; ``media_rows`` writes what came of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
-from trainset.model import LeftOut, TransferTotals
-from trainset.run.context import Run, RunContext
-from trainset.run.reports import BatchResult, StageReport, TransferBatch, TransferWork
-from trainset.stores import open_store
-from trainset.stores.base import ObjectStore
+from trainset.model import LeftOut, Protection, TransferTotals
+from trainset.run.context import Run, RunContext, now
+from trainset.run.reports import BatchResult, TransferBatch, TransferWork
+from trainset.stores import check_adoptable, open_source, open_store
+from trainset.stores.base import ReadStore
 from trainset.tables.base import Table
-from trainset.tables.lance_store import LanceTableStore
-from trainset.tables.media import iter_base_rows, upsert_media
-from trainset.tables.schema import MEDIA
+from trainset.transfer.adopt import adopt_batch
 from trainset.transfer.base import Outcome, SourceFile, transfer_left_out, transfer_totals
+from trainset.transfer.base_index import BaseIndex
+from trainset.transfer.ledger import copy_to_store, fetch_from_store
 from trainset.transfer.listing import list_source
-from trainset.transfer.plan import BaseRow, Planner
-from trainset.transfer.provenance import SUMS, sha256_sums, write_events
+from trainset.transfer.plan import Planner
+from trainset.transfer.preflight import check_destination
+from trainset.transfer.route import Router
 from trainset.transfer.send import send_batch
 
 UNLISTED = "unreadable-folder"
 
+# What the plan leaves in the scratch folder beside its batches, as JSON lines.
+OUTCOMES = "outcomes-plan.jsonl"  # of files that wait, or that a rule turned away
+MISSING = "missing.jsonl"  # keys of rows whose file is gone from its source
+RETURNED = "returned.jsonl"  # keys of rows that said missing, whose file is back
+
 
 def plan_work(context: RunContext) -> TransferWork:
-    """List the sources, subtract the media table, and write the batches to the scratch folder."""
+    """List the sources, subtract the media table, route, and write it all to the scratch folder."""
     run = Run(context)
-    base = _base(run.table("media"))
+    if run.spec.protect != Protection():
+        check_destination(run.home.store, run.spec.protect, now=context.started_at)
+    for source in run.spec.media:
+        if source.mode == "reference":
+            check_adoptable(open_store(source.from_, context.credentials))
+    _open_ledger(run)
     unlisted: dict[str, str] = {}
-    planner = Planner(base, context.spec.media, now=context.started_at, unlisted=unlisted.keys())
+    returned = 0
+    told: Counter[str] = Counter()
     batches = []
-    listing = _listing(run, unlisted)
-    for number, files in enumerate(planner.batches(listing)):
-        _lines(run, "batch", number).write_text(
-            "".join(f"{file.model_dump_json()}\n" for file in files), encoding="utf-8"
+    with (
+        _open_lines(run.scratch / OUTCOMES) as outcomes,
+        _open_lines(run.scratch / RETURNED) as back,
+        _open_lines(run.scratch / MISSING) as gone,
+    ):
+
+        def note(outcome: Outcome) -> None:
+            told[outcome.status] += 1
+            outcomes.write(f"{outcome.model_dump_json()}\n")
+
+        def note_returned(key: str) -> None:
+            nonlocal returned
+            returned += 1
+            back.write(f"{json.dumps(key)}\n")
+
+        planner = Planner(
+            _base(run.table("media")),
+            context.spec.media,
+            now=context.started_at,
+            route=Router(context.spec.transfer).route,
+            unlisted=unlisted.keys(),
+            on_outcome=note,
+            on_returned=note_returned,
         )
-        batches.append((len(files), sum(file.size for file in files)))
-    waiting = transfer_left_out(planner.deferred)
+        for number, files in enumerate(planner.batches(_listing(run, unlisted))):
+            with _open_lines(lines_path(run, "batch", number)) as lines:
+                lines.writelines(f"{file.model_dump_json()}\n" for file in files)
+            batches.append((len(files), sum(file.size for file in files)))
+        missing = 0
+        for key, was_missing in planner.missing():
+            if not was_missing:
+                missing += 1
+                gone.write(f"{json.dumps(key)}\n")
     return TransferWork(
         batches=tuple(
             TransferBatch(number=number, of=len(batches), files=files, bytes=size)
             for number, (files, size) in enumerate(batches)
         ),
         totals=TransferTotals(
-            planned=planner.unchanged + len(waiting),
-            skipped=planner.unchanged,
-            deferred=len(waiting),
+            planned=planner.unchanged + sum(told.values()),
+            skipped=planner.unchanged + told["skipped"],
+            deferred=told["deferred"],
+            failed=told["failed"],
         ),
-        left_out=(*waiting, *(_not_listed(prefix, why) for prefix, why in unlisted.items())),
-        missing=tuple(planner.missing),
-        returned=tuple(planner.returned),
+        left_out=tuple(_not_listed(prefix, why) for prefix, why in unlisted.items()),
+        outcomes=sum(told.values()),
+        missing=missing,
+        returned=returned,
     )
 
 
@@ -70,13 +113,29 @@ def send_work(
         if progress is not None:
             progress(done)
 
-    with _lines(run, "batch", batch.number).open(encoding="utf-8", newline="\n") as lines:
+    with lines_path(run, "batch", batch.number).open(encoding="utf-8", newline="\n") as lines:
         files = [SourceFile.model_validate_json(line) for line in lines]
+    stay = {m.name: m.hash for m in run.spec.media if m.mode == "reference"}
+    sources = _sources(run)
     with run.ledger as ledger:
         outcomes = send_batch(
-            files, sources=_sources(run), home=run.home, ledger=ledger, progress=count
+            [file for file in files if file.source not in stay],
+            sources=sources,
+            home=run.home,
+            ledger=ledger,
+            run_id=context.run_id,
+            route=Router(run.spec.transfer).route,
+            open_place=run.open_place,
+            progress=count,
+        ) + adopt_batch(
+            [file for file in files if file.source in stay],
+            sources=sources,
+            ledger=ledger,
+            hashed=stay.__getitem__,
+            progress=count,
         )
-    _lines(run, "outcomes", batch.number).write_text(
+        copy_to_store(ledger, run.home.store, now=now())
+    lines_path(run, "outcomes", batch.number).write_text(
         "".join(f"{outcome.model_dump_json()}\n" for outcome in outcomes), encoding="utf-8"
     )
     return BatchResult(
@@ -86,60 +145,16 @@ def send_work(
     )
 
 
-def write_rows(
-    context: RunContext, work: TransferWork, results: Sequence[BatchResult]
-) -> StageReport:
-    """Bring the media table of the run branch to what was found and sent."""
-    run = Run(context)
-    outcomes = [outcome for result in results for outcome in _outcomes(run, result.number)]
-    totals, left_out = work.totals, work.left_out
-    for result in results:
-        totals, left_out = totals + result.totals, left_out + result.left_out
-    changed = 0
-    if outcomes or work.missing or work.returned:
-        counts = upsert_media(
-            _media(run),
-            outcomes,
-            now=context.started_at,
-            missing_keys=work.missing,
-            present_again=work.returned,
-        )
-        changed = counts.inserted + counts.updated
-    return StageReport(
-        transfer=totals,
-        media_changed=changed,
-        left_out=left_out,
-        ran=frozenset({"transfer"}),
-        # A run that changes no row leaves no commit, hence no provenance either.
-        provenance=_write_provenance(run, outcomes) if changed and outcomes else None,
-    )
+def _open_ledger(run: Run) -> None:
+    """Take over the copy of a lost ledger; with ``retry_dead`` let its dead letters be tried."""
+    with run.ledger as ledger:
+        fetch_from_store(ledger, run.home.store)
+        if run.context.retry_dead:
+            ledger.revive()
 
 
-def _write_provenance(run: Run, outcomes: Sequence[Outcome]) -> str:
-    """Put the run's events into its commit; returns the head of their hash chain."""
-    run_id = run.context.run_id
-    events = write_events(outcomes, run_id=run_id, at=run.context.started_at)
-    local = run.scratch / events.name
-    local.write_bytes(events.data)
-    folder = f"provenance/{run_id}"
-    run.workspace.put_file(f"{folder}/{events.name}", local)
-    run.workspace.write(f"{folder}/{SUMS}", sha256_sums([events]))
-    return events.head
-
-
-def _base(media: Table | None) -> dict[str, BaseRow]:
-    if media is None:
-        return {}
-    return {
-        row.key: BaseRow(row.size, row.source_version, row.source_state or "present")
-        for row in iter_base_rows(media)
-    }
-
-
-def _media(run: Run) -> Table:
-    location = run.workspace.table("media")
-    store = LanceTableStore()
-    return store.open(location) if store.exists(location) else store.create(location, MEDIA)
+def _base(media: Table | None) -> BaseIndex:
+    return BaseIndex.of({}) if media is None else BaseIndex(media.scan)
 
 
 def _listing(run: Run, unlisted: dict[str, str]) -> Iterator[SourceFile]:
@@ -153,20 +168,19 @@ def _listing(run: Run, unlisted: dict[str, str]) -> Iterator[SourceFile]:
         )
 
 
-def _sources(run: Run) -> dict[str, ObjectStore]:
-    return {m.name: open_store(m.from_, run.context.credentials) for m in run.spec.media}
+def _sources(run: Run) -> dict[str, ReadStore]:
+    return {m.name: open_source(m.from_, run.context.credentials) for m in run.spec.media}
 
 
 def _not_listed(prefix: str, why: str) -> LeftOut:
     return LeftOut(key=prefix, stage="transfer", kind=UNLISTED, reason=why)
 
 
-def _lines(run: Run, what: str, number: int) -> Path:
+def lines_path(run: Run, what: str, number: int) -> Path:
     """JSON lines that one step leaves for the next."""
     return run.scratch / f"{what}-{number:06d}.jsonl"
 
 
-def _outcomes(run: Run, number: int) -> Iterator[Outcome]:
-    with _lines(run, "outcomes", number).open(encoding="utf-8", newline="\n") as lines:
-        for line in lines:
-            yield Outcome.model_validate_json(line)
+def _open_lines(path: Path) -> IO[str]:
+    """A new file of JSON lines; what an earlier try left in it is gone."""
+    return path.open("w", encoding="utf-8", newline="\n")

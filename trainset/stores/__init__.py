@@ -17,6 +17,7 @@ __all__ = [
     "ObjectInfo",
     "ObjectStore",
     "ReadStore",
+    "check_adoptable",
     "credentials_from_environment",
     "open_source",
     "open_store",
@@ -85,3 +86,11 @@ def open_source(
 ) -> ReadStore:
     """Open a place that media come from; as ``open_store``, and more kinds, to read only."""
     return open_store(url, credentials, options)
+
+
+def check_adoptable(store: ReadStore) -> None:
+    """Refuse a bucket that may delete what reference mode pins; see ``s3_adoptable``."""
+    if store.url.startswith("s3://"):
+        from trainset.stores import s3_adoptable  # late: boto3 comes with it
+
+        s3_adoptable.check_adoptable(store)

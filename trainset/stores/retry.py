@@ -1,47 +1,24 @@
 """Trying again: full jitter for passing faults, one shared pause for throttling.
 
 botocore's own retries are switched off: they ignore ``Retry-After``, and their quota gives up on
-files when many threads are throttled at once.
+files when many threads are throttled at once. Which error is of which class: ``retry_class``.
 """
 
 from __future__ import annotations
 
 import random
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from trainset.errors import TransientError
+from trainset.errors import SourceChanged, StaleSignature, Throttled, TransientError
+from trainset.stores.throttle import Gate
+
+__all__ = ["Gate", "Retrier", "Throttled"]
 
 T = TypeVar("T")
-
-
-class Throttled(TransientError):
-    """The store asks for fewer requests; ``retry_after_s`` seconds if it said how long."""
-
-    kind = "throttled"
-
-    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
-        self.retry_after_s = retry_after_s
-        super().__init__(message)
-
-
-class Gate:
-    """Holds back all threads that use one store while the store asks for a pause."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._open_at = 0.0
-
-    def wait(self) -> None:
-        while (left := self._open_at - time.monotonic()) > 0:
-            time.sleep(left + random.uniform(0, 0.1))  # not all at once when it opens
-
-    def hold(self, seconds: float) -> None:
-        with self._lock:
-            self._open_at = max(self._open_at, time.monotonic() + seconds)
+_LEAST_PAUSE_S = 1.0  # of all threads, when one was throttled
 
 
 @dataclass
@@ -50,15 +27,23 @@ class Retrier:
 
     Attributes:
         attempts: of a request that fails for a passing reason.
-        base_s, cap_s: pause before attempt n is uniform in 0 … min(cap_s, base_s * 2**n) seconds.
+        base_s, cap_s: pause after failure n is uniform in 0 … min(cap_s, base_s * 2**n) seconds,
+            n from 0.
         throttle_s: how long one request may be throttled; throttling uses up no attempts.
+        gate: every attempt passes through it. The default is this retrier's own; stores share
+            theirs (``throttle.shared_gate``).
+        renew: drops idle connections: the next attempt uses a new one, which may lead to a part of
+            the store that works.
+        sleep: waits so many seconds.
     """
 
-    attempts: int = 7
-    base_s: float = 0.5
-    cap_s: float = 20.0
+    attempts: int = 8
+    base_s: float = 1.0
+    cap_s: float = 64.0
     throttle_s: float = 900.0
     gate: Gate = field(default_factory=Gate)
+    renew: Callable[[], object] | None = None
+    sleep: Callable[[float], None] = time.sleep
 
     def call(self, request: Callable[[], T], *, found: Callable[[], T | None] | None = None) -> T:
         """Run ``request``; it raises ``Throttled`` or ``TransientError`` to be run again.
@@ -69,27 +54,42 @@ class Retrier:
         Raises:
             TransientError: the budget is used up; the last error.
         """
-        failed, throttled = 0, 0
-        give_up_at = 0.0
+        failed, stale = 0, False
+        throttled_since: float | None = None
         while True:
-            self.gate.wait()
             try:
-                return request()
-            except Throttled as err:
+                return self._attempt(request)
+            except Throttled:
                 now = time.monotonic()
-                throttled += 1
-                give_up_at = give_up_at or now + self.throttle_s
-                if now >= give_up_at:
+                throttled_since = now if throttled_since is None else throttled_since
+                if now - throttled_since >= self.throttle_s:
                     raise
-                pause = err.retry_after_s
-                self.gate.hold(self._jitter(throttled) if pause is None else pause)
+            except SourceChanged:
+                raise  # asked again at once, it would still be another version
+            except StaleSignature:
+                if stale:
+                    raise
+                stale = True  # the next attempt is signed by the clock of then
             except TransientError:
                 failed += 1
                 if failed >= self.attempts:
                     raise
-                time.sleep(self._jitter(failed))
+                if self.renew is not None:
+                    self.renew()
+                self.sleep(random.uniform(0, min(self.cap_s, self.base_s * 2 ** (failed - 1))))
                 if found is not None and (result := found()) is not None:
                     return result
 
-    def _jitter(self, attempt: int) -> float:
-        return random.uniform(0, min(self.cap_s, self.base_s * 2**attempt))
+    def _attempt(self, request: Callable[[], T]) -> T:
+        ticket = self.gate.acquire()
+        try:
+            result = request()
+        except Throttled as err:
+            asked = err.retry_after_s or 0.0
+            self.gate.throttled(ticket, max(asked, min(_LEAST_PAUSE_S, self.cap_s)))
+            raise
+        except BaseException:
+            self.gate.release(ticket, succeeded=False)
+            raise
+        self.gate.release(ticket, succeeded=True)
+        return result

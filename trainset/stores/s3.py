@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
-from trainset.errors import NotFound, SourceChanged
+from trainset.errors import NotFound
 from trainset.model import Credentials, StoreOptions
 from trainset.stores.base import ObjectInfo, PartLog
 from trainset.stores.keys import check_key
@@ -26,15 +26,9 @@ from trainset.stores.s3_put import put_bytes, put_open_file, server_checks_sha25
 from trainset.stores.s3_ranges import ReadRange, upload_ranges
 from trainset.stores.sender import known_version
 from trainset.stores.sender_choice import make_sender
+from trainset.stores.throttle import shared_gate
 
 T = TypeVar("T")
-
-
-class _Changed(Exception):
-    """Carries SourceChanged past the retries: the same read would find the same."""
-
-    def __init__(self, error: SourceChanged) -> None:
-        self.error = error
 
 
 class S3Store:
@@ -65,10 +59,13 @@ class S3Store:
         self._credentials = credentials
         self.options = options or StoreOptions()
         self.protector = Protector(self.options.protection, credentials)
-        self.sender = make_sender(self.options.sender, self.client, credentials, bucket, pace=None)
         self.workers = Workers()
         self.root = f"{prefix}/" if prefix else ""
-        self._retrier = retrier or Retrier()
+        self._retrier = retrier or Retrier(
+            gate=shared_gate(self.endpoint, credentials.key_id, self.options), renew=self._renew
+        )
+        pace = self._retrier.gate.pace
+        self.sender = make_sender(self.options.sender, self.client, credentials, bucket, pace)
         self.multipart_bytes = multipart_bytes
 
     @property
@@ -99,20 +96,17 @@ class S3Store:
         }
 
     def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo | None:
-        extra: dict[str, Any] = self.protector.read()
-        if version_id is not None:
-            extra["VersionId"] = version_id
+        which = {} if version_id is None else {"VersionId": version_id}
         try:
-            reply = self.request("head", key, lambda: self.named("head_object", key, **extra))
+            reply = self.request("head", key, lambda: self.named("head_object", key, **which))
         except NotFound:
             return None
-        modified: datetime = reply["LastModified"]
         return ObjectInfo(
             key=key,
             size=reply["ContentLength"],
             version=reply["ETag"].strip('"'),
             version_id=known_version(reply.get("VersionId")),
-            modified=modified,
+            modified=reply["LastModified"],
             sha256=reply.get("Metadata", {}).get("sha256"),
         )
 
@@ -120,7 +114,7 @@ class S3Store:
         return get_bytes(self, key, start, length, None)
 
     def open(self, key: str) -> BinaryIO:
-        return open_object(self, key, None)
+        return open_object(self, self._retrier, key, None)
 
     def put(
         self, key: str, data: bytes, *, sha256: str | None = None, content_type: str | None = None
@@ -197,7 +191,7 @@ class S3Store:
 
     def open_version(self, key: str, version_id: str) -> BinaryIO:
         """As ``open``, of one version of a key."""
-        return open_object(self, key, version_id)
+        return open_object(self, self._retrier, key, version_id)
 
     @cached_property
     def checks_sha256(self) -> bool:
@@ -218,16 +212,14 @@ class S3Store:
         """Run one request with our errors and retries; ``found`` as in ``Retrier.call``."""
 
         def attempt() -> T:
-            try:
-                with translated(what, key=key, bucket=self.bucket, endpoint=self.endpoint):
-                    return send()
-            except SourceChanged as err:
-                raise _Changed(err) from err
+            with self.errors(what, key):
+                return send()
 
-        try:
-            return self._retrier.call(attempt, found=found)
-        except _Changed as err:
-            raise err.error from err.error.__cause__
+        return self._retrier.call(attempt, found=found)
+
+    def errors(self, what: str, key: str) -> AbstractContextManager[None]:
+        """Turns errors of one request into ours."""
+        return translated(what, key=key, bucket=self.bucket, endpoint=self.endpoint)
 
     def stored(self, key: str, size: int, sha256: str) -> ObjectInfo | None:
         """The object if it holds just these bytes: the answer when a reply was lost."""
@@ -235,9 +227,15 @@ class S3Store:
         return info if info and (info.size, info.sha256) == (size, sha256) else None
 
     def named(self, operation: str, key: str, **arguments: Any) -> Any:
+        if operation in ("head_object", "get_object"):
+            arguments = {**self.protector.read(), **arguments}
         return getattr(self.client, operation)(
             Bucket=self.bucket, Key=self.full_key(key), **arguments
         )
+
+    def _renew(self) -> None:
+        """Drop idle connections: the next may lead to a part of the store that works."""
+        self.sender.close()
 
 
 def same_endpoint(a: S3Store, b: S3Store) -> bool:

@@ -9,31 +9,43 @@ from typing import Any
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
     HTTPClientError,
     IncompleteReadError,
     ParamValidationError,
+    ProxyConnectionError,
     SSLError,
 )
 from urllib3.exceptions import HTTPError
 
 from trainset.errors import (
     AccessDenied,
+    BucketMissing,
     ChecksumMismatch,
     InputError,
+    KeyRefused,
     NotFound,
+    NotSupported,
+    ReplyLost,
     SourceChanged,
+    StaleSignature,
     StoreFull,
+    Throttled,
     TrainsetError,
     TransientError,
+    UploadLost,
 )
-from trainset.stores.retry import Throttled
 
-_ABSENT = {"NoSuchKey", "NoSuchVersion", "NoSuchUpload", "404", "NotFound"}
+# What S3 servers call it -> what is done about it. HEAD replies have no body: their "code" is the
+# status, so statuses are looked at too.
+_ABSENT = {"NoSuchKey", "NoSuchVersion", "404", "NotFound"}
 _THROTTLED = {"SlowDown", "TooManyRequests", "Throttling", "RequestLimitExceeded", "429"}
 _MISMATCH = {"XAmzContentSHA256Mismatch", "BadDigest", "InvalidDigest"}
-_CAPPED = ("cap_exceeded", "storage cap", "transaction cap", "quota")
+_CAPPED = ("cap_exceeded", "cap exceeded", "storage cap", "transaction cap", "quota")
 _PASSING = {"RequestTimeout", "InternalError", "ServiceUnavailable", "OperationAborted"}
 _UNKNOWN_KEY = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "AuthorizationHeaderMalformed"}
+_STALE = {"RequestTimeTooSkewed", "RequestExpired", "ExpiredToken"}
 
 
 @contextmanager
@@ -53,10 +65,12 @@ def translated(what: str, *, key: str, bucket: str, endpoint: str) -> Iterator[N
         if "CERTIFICATE" in str(err).upper():
             raise InputError(f"{place}: {err}; check the endpoint's name and certificate") from err
         raise TransientError(f"{place}: {err}; run again") from err
-    except (HTTPClientError, IncompleteReadError, HTTPError, ConnectionError, TimeoutError) as err:
+    except (ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError) as err:
         raise TransientError(
             f"{place}: {err}; check the network and the endpoint's name, then run again"
         ) from err
+    except (HTTPClientError, IncompleteReadError, HTTPError, ConnectionError, TimeoutError) as err:
+        raise ReplyLost(f"{place}: {err}; check the network, then run again") from err
     except (ParamValidationError, BotoCoreError) as err:
         raise InputError(
             f"{place}: {err}; mend the bucket's name, the endpoint or the key"
@@ -70,15 +84,25 @@ def _from_reply(
     meta: dict[str, Any] = err.response.get("ResponseMetadata", {})
     code, status = str(error.get("Code", "")), int(meta.get("HTTPStatusCode", 0))
     said = f"{place}: {code} {error.get('Message', '')}".rstrip()
+    text = f"{code} {error.get('Message', '')}".lower()  # not the key: it may be named quota.jpg
     if code == "NoSuchBucket":
-        return NotFound(
+        return BucketMissing(
             f"bucket {bucket!r} is not at {endpoint}; create it, or mend its name or the endpoint "
             "(an account's buckets are all in one region)"
         )
+    if code == "NoSuchUpload":
+        return UploadLost(
+            f"{said}; the store has forgotten this upload, it is started again",
+            completing=err.operation_name == "CompleteMultipartUpload",
+        )
     if code in _ABSENT:
         return NotFound(f"{place}: there is no such object; check the key")
-    if code in _THROTTLED or status == 429:
-        return Throttled(f"{said}; run again later", retry_after_s=_retry_after(meta))
+    if status in (404, 410):
+        return NotFound(f"{said}; check the key")
+    wait_s = _retry_after(meta)
+    # A HEAD has no body: a 503 that says how long to wait is throttling.
+    if code in _THROTTLED or status == 429 or (code == "503" and wait_s is not None):
+        return Throttled(f"{said}; run again later", retry_after_s=wait_s)
     if code in _MISMATCH:
         return ChecksumMismatch(
             key,
@@ -87,16 +111,16 @@ def _from_reply(
         )
     if status == 412:
         return SourceChanged(key)
-    if any(word in said.lower() for word in _CAPPED):
+    if status == 507 or (status == 403 and any(word in text for word in _CAPPED)):
         return StoreFull(f"{said}; raise the account's caps, then run again")
     if code in _UNKNOWN_KEY or status == 301:
-        return AccessDenied(
+        return KeyRefused(
             f"{said}; {endpoint} does not take this key: a key works only at the endpoint of its "
             "account's region (shown on the bucket's page). Compare TRAINSET_S3_ENDPOINT, "
             "B2_KEY_ID and B2_APPLICATION_KEY"
         )
-    if code == "RequestTimeTooSkewed":
-        return AccessDenied(f"{said}; set this machine's clock")
+    if code in _STALE:
+        return StaleSignature(f"{said}; set this machine's clock, or make a new key")
     if status in (401, 403):
         return AccessDenied(
             f"{said}; the endpoint refuses: the key lacks a capability (listFiles, readFiles, "
@@ -104,8 +128,8 @@ def _from_reply(
         )
     if code in _PASSING or status in (408, 500, 502, 503, 504):
         return TransientError(f"{said}; run again")
-    if status == 404:
-        return NotFound(f"{place}: there is no such object; check the key")
+    if status == 501:
+        return NotSupported(f"{said}; the store cannot do this, use one that can")
     return InputError(f"{said}; the store does not take this request")
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from trainset.errors import InputError, TransientError
 from trainset.stores.atomic import replacing, sweep
 from trainset.stores.local_errors import translated as local_translated
+from trainset.stores.retry import Retrier
 from trainset.stores.s3_pool import finish
 from trainset.stores.s3_reader import S3Reader
 from trainset.stores.sender import BLOCK, Download
@@ -48,20 +49,24 @@ def get_bytes(
     return data[:length]
 
 
-def open_object(store: S3Store, key: str, version_id: str | None) -> BinaryIO:
+def open_object(store: S3Store, retrier: Retrier, key: str, version_id: str | None) -> BinaryIO:
     """As ``ObjectStore.open``."""
 
     def open_at(start: int, etag: str | None) -> Download:
-        return store.sender.get_object(
-            store.full_key(key),
-            store.protector.read(),
-            start=start,
-            etag=etag,
-            version_id=version_id,
-        )
+        with store.errors("get", key):
+            return store.sender.get_object(
+                store.full_key(key),
+                store.protector.read(),
+                start=start,
+                etag=etag,
+                version_id=version_id,
+            )
 
-    reader = S3Reader(open_at, lambda send: store.request("get", key, send))
-    return cast(BinaryIO, io.BufferedReader(reader, BLOCK))
+    def read(reply: Download, size: int) -> bytes:
+        with store.errors("get", key):
+            return reply.read(size)
+
+    return cast(BinaryIO, io.BufferedReader(S3Reader(open_at, read, retrier), BLOCK))
 
 
 def fetch_object(store: S3Store, key: str, path: Path) -> None:

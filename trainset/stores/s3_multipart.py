@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from trainset.errors import NotFound, TrainsetError, TransientError
+from trainset.errors import TrainsetError, TransientError, UploadLost
 from trainset.stores.base import ObjectInfo, Part, PartLog, Upload
 from trainset.stores.s3_protect import object_parameters
 from trainset.stores.sender import Body
@@ -34,7 +34,7 @@ class Multipart:
         self.etags = {number: part.etag for number, part in kept.items()}
 
     def send(self, number: int, body: Body, size: int, sha256: str) -> None:
-        """Send one part and remember it. Raises NotFound when the store has lost the upload."""
+        """Send one part and remember it. Raises UploadLost."""
         store = self._store
         extra = {**store.protector.read(), **store.protector.body(body)}
         etag = store.request(
@@ -56,7 +56,7 @@ class Multipart:
             there: looks for the finished object. It alone decides: Complete may answer 200 with an
                 error inside or an empty ETag, or its reply may be lost.
         Raises:
-            NotFound: the store has lost the upload, and has no such object.
+            UploadLost: the store has lost the upload, and has no such object.
         """
         store = self._store
         parts = [{"PartNumber": n, "ETag": f'"{etag}"'} for n, etag in sorted(self.etags.items())]
@@ -69,15 +69,14 @@ class Multipart:
         info: ObjectInfo | None = None
         try:
             info = store.request("put", self._key, send, found=there)
-        except NotFound:
+        except UploadLost:
             # When the reply was lost, the upload is gone and the object is there.
             if (info := there()) is None:
                 raise
         info = info or there()
         if info is None:
             raise TransientError(f"{self._uri}: not there after its upload; run again")
-        if self._log is not None:
-            self._log.end(self._uri)
+        self.forget()
         return info
 
     def take_back(self) -> None:
@@ -87,17 +86,21 @@ class Multipart:
             store.request(
                 "abort", self._key, lambda: store.client.abort_multipart_upload(**self._where())
             )
-        except NotFound:
+        except UploadLost:
             pass  # gone already
         except TrainsetError as err:
             _log.warning(
                 "an unfinished upload stays until a lifecycle rule: %s: %s", self._uri, err
             )
+        self.forget()
+
+    def forget(self) -> None:
+        """The log need not know this upload any more."""
         if self._log is not None:
             self._log.end(self._uri)
 
     def stored_parts(self) -> dict[int, tuple[int, str]]:
-        """Number -> (size, ETag) of the parts that the store has. Raises NotFound."""
+        """Number -> (size, ETag) of the parts that the store has. Raises UploadLost."""
         store, found = self._store, dict[int, tuple[int, str]]()
         query: dict[str, Any] = self._where()
         while True:
@@ -125,20 +128,16 @@ def begin_or_resume(
     sha256: str | None,
     content_type: str | None,
     log: PartLog | None,
-    anew: bool = False,
 ) -> Multipart:
     """Go on with the upload that ``log`` remembers when it is of the same bytes; else begin one.
 
     Args:
         sha256: of the whole; None when it is not known yet.
-        anew: do not go on with an old one: the store has lost it.
     """
     uri = store.uri(key)
     if log is not None and (found := log.find(uri)) is not None:
         old = Multipart(store, key, found, {}, log)
-        if anew:
-            log.end(uri)
-        elif (found.size, found.part_bytes, found.sha256) != (size, part_size, sha256):
+        if (found.size, found.part_bytes, found.sha256) != (size, part_size, sha256):
             old.take_back()
         else:
             try:
@@ -146,7 +145,7 @@ def begin_or_resume(
                 noted = {p.number: p for p in log.parts(uri)}
                 kept = {n: p for n, p in noted.items() if stored.get(n) == (p.size, p.etag)}
                 return Multipart(store, key, found, kept, log)
-            except NotFound:
+            except UploadLost:
                 log.end(uri)
     metadata = {} if sha256 is None else {"sha256": sha256}
     return begin(store, key, size, part_size, sha256, metadata, content_type, log)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
-from trainset.errors import ChecksumMismatch, NotFound, SourceChanged
+from trainset.errors import ChecksumMismatch, SourceChanged, UploadLost
 from trainset.stores.base import ObjectInfo, PartLog
 from trainset.stores.parts import part_bytes
 from trainset.stores.s3_multipart import Multipart, begin_or_resume
@@ -55,14 +55,12 @@ def upload_parts(
             sha256=sha256,
             content_type=content_type,
             log=log,
-            anew=anew,
         )
         try:
             _send_pieces(store, key, upload, pieces, hashes, sha256)
             return upload.complete(lambda: store.stored(key, size, sha256))
-        except NotFound:  # the store has lost the upload
-            if log is None:
-                upload.take_back()
+        except UploadLost:  # a lifecycle rule, say: once more from the start
+            upload.forget()
             if anew:
                 raise
         except ChecksumMismatch as err:

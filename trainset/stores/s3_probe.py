@@ -1,8 +1,9 @@
-"""What a bucket lets this key do, found by trying it; for ``python -m flows doctor``."""
+"""What a bucket lets this key do, found by trying it; for the doctor and before a transfer."""
 
 from __future__ import annotations
 
-import secrets
+import base64
+import binascii
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -10,47 +11,83 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from trainset.errors import AccessDenied, InputError, TrainsetError
-from trainset.model import Credentials, Frozen
+from trainset.errors import TrainsetError
+from trainset.model import Credentials, Frozen, Protection
 from trainset.stores.retry import Retrier
 from trainset.stores.s3 import S3Store
+from trainset.stores.s3_probe_object import Conditional, try_lock, try_object, try_read
+from trainset.stores.s3_settings import BucketSettings, Versioning, call, read_settings
 
-# What a PUT with If-None-Match did on an object that exists. "ignored" would overwrite it.
-Conditional = Literal["supported", "refused", "ignored", "unknown"]
-Versioning = Literal["on", "off", "unknown"]
+CustomerKey = Literal["none", "good", "bad"]
 
 
 class BucketFacts(Frozen):
     """What was seen. ``refused`` names what did not work and why; the rest is null or unknown then.
 
     Attributes:
+        refused: by what was tried: list, put, get, head, delete, lock.
+        not_tried: what was left alone, and why.
         clock_skew_s: this machine's clock less the server's, in seconds.
         expiring: prefixes whose current objects a lifecycle rule removes; None: not readable.
         keeps_old: whether old versions stay for ever (no rule removes them); None: not readable.
+        deletes_versions: whether the key may delete for good; tried on the probe object alone.
+        left_behind: versions of the probe object that could not be deleted.
+        checks_sha256: whether the server compares the signed sha256 with the bytes.
+        checksum_headers: whether it takes ``x-amz-checksum-…`` on a PUT.
+        locked_probe: the version that was locked on purpose, by its key; it stays for a day.
+        customer_key: whether the credentials' own key for SSE-C is there, and is one.
     """
 
     region: str
+    endpoint: str = ""
+    bucket: str = ""
+    prefix: str = ""
     refused: dict[str, str] = Field(default_factory=dict)
+    not_tried: dict[str, str] = Field(default_factory=dict)
     conditional_put: Conditional = "unknown"
     versioning: Versioning = "unknown"
     clock_skew_s: float | None = None
     expiring: tuple[str, ...] | None = None
     keeps_old: bool | None = None
+    settings: BucketSettings = BucketSettings()
+    deletes_versions: bool | None = None
+    left_behind: int = 0
+    checks_sha256: bool | None = None
+    checksum_headers: bool | None = None
+    locked_probe: str | None = None
+    customer_key: CustomerKey = "none"
 
 
 def probe_bucket(
     bucket: str, prefix: str, credentials: Credentials, *, now: datetime
 ) -> BucketFacts:
-    """List, put, get and delete one small object below ``prefix``, and read the bucket's settings.
+    """As ``probe_store``, for a bucket that no store is open on."""
+    return probe_store(S3Store(bucket, prefix, credentials), now=now)
 
-    The object is named ``.trainset-probe/<random>`` and is removed with all its versions. Problems
-    are facts here, not errors: what the server said stands in ``refused``.
+
+def probe_store(
+    store: S3Store, *, now: datetime, write: bool = True, probe_lock: bool = False
+) -> BucketFacts:
+    """List, put, get and delete one small object below the prefix; read the bucket's settings.
+
+    The object is named ``.trainset-probe/<random>`` and is removed with all its versions, as far
+    as the key may. Nothing is written where the bucket would lock it. Problems are facts here, not
+    errors: what the server said stands in ``refused``.
 
     Args:
         now: this machine's clock, timezone-aware.
+        write: False: look only, as at a bucket that media are read from.
+        probe_lock: also write an object that governance locks for a day: it stays that long.
     """
-    store = S3Store(bucket, prefix, credentials, retrier=Retrier(attempts=2, throttle_s=10))
-    facts: dict[str, Any] = {"region": store.client.meta.region_name}
+    probing = _unlocked(store)
+    facts: dict[str, Any] = {
+        "region": store.client.meta.region_name,
+        "endpoint": store.endpoint,
+        "bucket": store.bucket,
+        "prefix": store.prefix,
+        "customer_key": _customer_key(store),
+        "not_tried": {},
+    }
     refused: dict[str, str] = {}
 
     def trying(what: str, action: Callable[[], Any]) -> Any:
@@ -60,76 +97,59 @@ def probe_bucket(
             refused[what] = str(err)
             return None
 
-    reply = trying("list", lambda: _call(store, "list_objects_v2", MaxKeys=1, Prefix=prefix))
+    reply = trying("list", lambda: call(probing, "list_objects_v2", MaxKeys=1, Prefix=store.root))
     if reply is not None:
         facts["clock_skew_s"] = _skew(reply, now)
-        _try_object(store, trying, facts)
-        _read_settings(store, facts)
+        settings = read_settings(probing)
+        facts |= {
+            "settings": settings,
+            "versioning": settings.versioning,
+            "expiring": settings.expiring,
+            "keeps_old": None if settings.expiring_old is None else not settings.expiring_old,
+        }
+        if why := _may_not_write(write, settings, store.options.protection):
+            facts["not_tried"]["put"] = why
+            try_read(probing, reply, trying)
+        else:
+            try_object(probing, trying, facts)
+            if probe_lock:
+                try_lock(probing, now, trying, facts)
     return BucketFacts(**facts, refused=refused)
 
 
-def _try_object(store: S3Store, trying: Callable[..., Any], facts: dict[str, Any]) -> None:
-    key, body = f".trainset-probe/{secrets.token_hex(8)}", b"trainset doctor\n"
-    if trying("put", lambda: store.put(key, body)) is None:
-        return
-    if trying("get", lambda: store.get(key)) not in (None, body):
-        trying("get", lambda: _differs(key))
-    facts["conditional_put"] = _conditional(store, key)
-    trying("delete", lambda: _delete_all(store, key))
+def _unlocked(store: S3Store) -> S3Store:
+    """The same place, without the locks that its objects get, and with little patience."""
+    keep = Protection(encryption=store.options.protection.encryption)
+    return S3Store(
+        store.bucket,
+        store.prefix,
+        store._credentials,
+        retrier=Retrier(attempts=3, base_s=0.2, throttle_s=10),
+        options=store.options.model_copy(update={"protection": keep}),
+    )
 
 
-def _differs(key: str) -> None:
-    raise InputError(f"{key!r} came back with other bytes than were sent; tell the store's support")
+def _may_not_write(write: bool, settings: BucketSettings, protection: Protection) -> str:
+    """Why no object is written to find out more; "" when one may be."""
+    if not write:
+        return "media are only read here"
+    lock = settings.lock
+    if lock is not None and lock.default_days:
+        return f"the bucket locks every new object for {lock.default_days} days"
+    if lock is None and protection.locks:
+        return "the bucket may lock every new object, and this key may not read whether it does"
+    return ""
 
 
-def _conditional(store: S3Store, key: str) -> Conditional:
+def _customer_key(store: S3Store) -> CustomerKey:
+    key = getattr(store._credentials, "customer_key", None)
+    if key is None:
+        return "none"
     try:
-        store.request("put", key, lambda: store.named("put_object", key, Body=b"", IfNoneMatch="*"))
-    except TrainsetError as err:
-        reply: dict[str, Any] = getattr(err.__cause__, "response", {})
-        status = reply.get("ResponseMetadata", {}).get("HTTPStatusCode")
-        if status == 412:
-            return "supported"
-        return "refused" if status in (400, 501) else "unknown"
-    return "ignored"
-
-
-def _delete_all(store: S3Store, key: str) -> None:
-    """Delete the probe with every version and hide marker of it."""
-    store.delete(key)
-    name = store.full_key(key)
-    reply = _call(store, "list_object_versions", Prefix=name)
-    for version in (*reply.get("Versions", ()), *reply.get("DeleteMarkers", ())):
-        which = {"Key": name, "VersionId": version["VersionId"]}
-        _call(store, "delete_object", **which)
-
-
-def _read_settings(store: S3Store, facts: dict[str, Any]) -> None:
-    try:
-        status = _call(store, "get_bucket_versioning").get("Status")
-        facts["versioning"] = "on" if status == "Enabled" else "off"
-    except (AccessDenied, InputError):
-        pass  # stays unknown: the key may not read the bucket's settings, or the store has none
-    try:
-        rules = _call(store, "get_bucket_lifecycle_configuration").get("Rules", [])
-    except AccessDenied:
-        return
-    except InputError as err:
-        if "NoSuchLifecycleConfiguration" not in str(err):
-            return
-        rules = []
-    rules = [rule for rule in rules if rule.get("Status") == "Enabled"]
-    facts["expiring"] = tuple(_prefix(rule) for rule in rules if "Expiration" in rule)
-    facts["keeps_old"] = not any("NoncurrentVersionExpiration" in rule for rule in rules)
-
-
-def _prefix(rule: dict[str, Any]) -> str:
-    return str(rule.get("Prefix") or rule.get("Filter", {}).get("Prefix") or "")
-
-
-def _call(store: S3Store, operation: str, **arguments: Any) -> Any:
-    method = getattr(store.client, operation)
-    return store.request(operation, "", lambda: method(Bucket=store.bucket, **arguments))
+        raw = base64.b64decode(key.get_secret_value(), validate=True)
+    except (binascii.Error, ValueError):
+        return "bad"
+    return "good" if len(raw) == 32 else "bad"
 
 
 def _skew(reply: dict[str, Any], now: datetime) -> float | None:

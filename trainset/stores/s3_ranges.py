@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
-from trainset.errors import NotFound, SourceChanged
+from trainset.errors import SourceChanged, UploadLost
 from trainset.stores.base import ObjectInfo, PartLog
 from trainset.stores.parts import MAX_PARTS, MIB, MIN_PART
 from trainset.stores.s3_multipart import Multipart, begin_or_resume
@@ -51,14 +51,12 @@ def upload_ranges(
             sha256=None,
             content_type=content_type,
             log=log,
-            anew=anew,
         )
         try:
             digest = _send_ranges(store, key, upload, size, part_size, read_range)
             return upload.complete(there), digest
-        except NotFound:  # of the upload, or of the source
-            if log is None:
-                upload.take_back()
+        except UploadLost:  # a lifecycle rule, say: once more from the start
+            upload.forget()
             if anew:
                 raise
         except SourceChanged:

@@ -128,6 +128,10 @@ class Sender(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Close idle connections; the next request opens its own."""
+        ...
+
 
 def byte_range(start: int, length: int | None) -> str | None:
     """The ``Range`` header; None for the whole object."""

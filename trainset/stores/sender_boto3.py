@@ -67,6 +67,9 @@ class Boto3Sender:
         reply = self._client.get_object(Bucket=self._bucket, Key=name, **wanted, **extra)
         return Boto3Download(reply, self._pace)
 
+    def close(self) -> None:
+        self._client.close()
+
     def _send(self, operation: Any, body: Body, sha256: str, **arguments: Any) -> Any:
         stream = _Stream(body, sha256, self._pace)
         try:

@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from trainset.errors import InputError
 from trainset.identity import row_id
@@ -21,6 +20,8 @@ from trainset.tables.base import Table
 from trainset.tables.schema import MEDIA, finish_rows
 
 _FACTS = ("mime", "modality", "width", "height", "duration", "pages", "unreadable")
+_IN_ONE_QUERY = 5_000  # a batch of a transfer is one query
+Content = str | tuple[str | None, str | None]  # sha256, else (uri, version id)
 _BASE = ("key", "size", "source_version", "source_state", "sha256", "uri", "unreadable")
 
 
@@ -99,9 +100,10 @@ def upsert_media(
     """Bring the manifest to what the transfer found.
 
     Args:
-        outcomes: those with a content (``sent``, ``duplicate``, and ``skipped`` with a sha256)
-            become rows; ``failed`` and ``deferred`` touch nothing: the next run tries them again.
-            Of two outcomes with one key the last counts.
+        outcomes: those with a uri (``sent``, ``duplicate``, ``skipped``) become rows; ``failed``
+            and ``deferred`` touch nothing: the next run tries them again. Of two outcomes with
+            one key the last counts. A medium that was adopted unread has no sha256: its content
+            is (uri, version id), and what computing found out of that version stays.
         now: timezone-aware; becomes ``ingested_at`` of new content and ``missing_since``.
         missing_keys: keys of rows whose file the source no longer lists.
         present_again: keys of missing rows whose file is back, with the content that it had.
@@ -112,7 +114,7 @@ def upsert_media(
     usable = {
         o.file.key: o
         for o in outcomes
-        if o.status in ("sent", "duplicate", "skipped") and o.sha256 is not None
+        if o.status in ("sent", "duplicate", "skipped") and o.uri is not None
     }
     gone = set(missing_keys) - usable.keys()
     back = set(present_again) - usable.keys() - gone
@@ -123,7 +125,8 @@ def upsert_media(
     for key, outcome in usable.items():
         old = known.get(key)
         row = _row(outcome, facts[key], now)
-        if old is not None and old["sha256"] == row["sha256"]:
+        if old is not None and same_content(old, row):
+            row["sha256"] = row["sha256"] or old["sha256"]
             kept.append({**row, "ingested_at": old["ingested_at"]})
         else:
             fresh.append(row)
@@ -168,37 +171,72 @@ def _row(outcome: OutcomeLike, facts: Mapping[str, Any], now: datetime) -> dict[
     }
 
 
+def same_content(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether two rows mean the same bytes: by sha256, else by uri and version id."""
+    if old["sha256"] is not None and new["sha256"] is not None:
+        return bool(old["sha256"] == new["sha256"])
+    pins = [(row["uri"], row["version_id"]) for row in (old, new)]
+    return pins[0] == pins[1] and pins[0][1] is not None
+
+
 def _rows_of(table: Table, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
     """The stored rows of ``keys``, source columns only, by key."""
-    wanted = pa.array([row_id(key) for key in keys], pa.string())
-    rows = {}
-    if keys:
-        for batch in table.scan(MEDIA.names):
-            for row in batch.filter(pc.is_in(batch["row_id"], value_set=wanted)).to_pylist():
-                rows[row["key"]] = row
-    return rows
+    found = _lookup(table, MEDIA.names, "row_id", [row_id(key) for key in keys])
+    return {row["key"]: row for row in found}
 
 
 def _facts(
     table: Table, outcomes: Iterable[OutcomeLike], known: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, dict[str, Any]]:
-    """Facts by key: the outcome's own, else those of any medium with the same content."""
+    """Facts by key: the outcome's own, else those of any medium with the same content.
+
+    What was read says more than a name: facts of a content whose sha256 is known stay when the
+    same version is adopted again unread.
+    """
     outcomes = list(outcomes)
-    by_content = {row["sha256"]: {n: row[n] for n in _FACTS} for row in known.values()}
-    by_content |= {o.sha256: o.facts.model_dump() for o in outcomes if o.facts is not None}
-    lacking = {o.sha256 for o in outcomes} - by_content.keys()
-    if lacking:
-        wanted = pa.array(sorted(s for s in lacking if s is not None), pa.string())
-        for batch in table.scan(["sha256", *_FACTS]):
-            for row in batch.filter(pc.is_in(batch["sha256"], value_set=wanted)).to_pylist():
-                by_content[row.pop("sha256")] = row
+    by_content = {_content(row): _facts_of(row) for row in known.values()}
+    read = {(row["uri"], row["version_id"]) for row in known.values() if row["sha256"] is not None}
+    for o in outcomes:
+        unread = o.sha256 is None and (o.uri, o.version_id) in read
+        if o.facts is not None and not unread:
+            by_content[_content_of(o)] = o.facts.model_dump()
+    found: dict[str, dict[str, Any]] = {}
+    for row in known.values():
+        by_content.setdefault((row["uri"], row["version_id"]), _facts_of(row))
+    lacking = {o.sha256 for o in outcomes if _content_of(o) not in by_content} - {None}
+    for row in _lookup(table, ("sha256", *_FACTS), "sha256", sorted(map(str, lacking))):
+        by_content[row.pop("sha256")] = row
     for outcome in outcomes:
-        if outcome.sha256 not in by_content:
+        content = _content_of(outcome)
+        if content not in by_content:
             raise InputError(
                 f"{outcome.file.key!r}: the transfer gives no media facts and no row has this "
                 "content; probe the medium (trainset.media.probe) and pass its facts"
             )
-    return {o.file.key: by_content[o.sha256] for o in outcomes}
+        found[outcome.file.key] = by_content[content]
+    return found
+
+
+def _lookup(
+    table: Table, columns: Sequence[str], column: str, values: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+    """Rows by the values of a column of hex digits; memory grows with ``values``, not the table."""
+    for start in range(0, len(values), _IN_ONE_QUERY):
+        quoted = ", ".join(f"'{value}'" for value in values[start : start + _IN_ONE_QUERY])
+        for batch in table.scan(columns, where=f"{column} IN ({quoted})"):
+            yield from batch.to_pylist()
+
+
+def _content(row: Mapping[str, Any]) -> Content:
+    return row["sha256"] or (row["uri"], row["version_id"])
+
+
+def _content_of(outcome: OutcomeLike) -> Content:
+    return outcome.sha256 or (outcome.uri, outcome.version_id)
+
+
+def _facts_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: row[name] for name in _FACTS}
 
 
 def _state(known: Mapping[str, Mapping[str, Any]], key: str) -> str | None:

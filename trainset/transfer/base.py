@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from trainset.errors import InputError
 from trainset.model import Frozen, LeftOut, MediaFacts, TransferTotals
 
 Status = Literal["sent", "duplicate", "skipped", "deferred", "failed"]
@@ -34,16 +35,20 @@ class Outcome(Frozen):
     """What became of one planned file.
 
     sent: its bytes moved. duplicate: it was read, and the home held these bytes already. skipped:
-    the ledger knows this very version, and the home holds it; it was not read. deferred: waits for
-    the next run. failed: someone must look. The last two have ``kind`` and ``reason``, the first
-    three have ``sha256``, ``uri`` and ``facts``.
+    the ledger knows this very version, and the home holds it; it was not read; or a rule of the
+    spec takes no such file, then ``kind`` and ``reason`` say so; or it was adopted in place
+    (reference mode). deferred: waits for the next run. failed: someone must look. The last two have
+    ``kind`` and ``reason``, what arrived has ``sha256`` (an adopted file: when it is known),
+    ``uri`` and ``facts``. ``reason`` also says how a file was adopted.
     """
 
     file: SourceFile
     status: Status
     sha256: str | None = None
     uri: str | None = Field(default=None, description="relative to the home; absolute outside it")
-    version_id: str | None = None
+    version_id: str | None = Field(
+        default=None, description="of the object in its place; an adopted file's is its pin"
+    )
     etag: str | None = Field(default=None, description="of the object in its place")
     moved_bytes: int = Field(default=0, description="that this machine sent")
     route: str | None = Field(default=None, description="name of the rule that took it")
@@ -57,7 +62,7 @@ class Outcome(Frozen):
 
     @property
     def arrived(self) -> bool:
-        """Whether the home now holds the file's bytes."""
+        """Whether the dataset now has the file's bytes, in its home or where they lie."""
         return self.uri is not None and self.status in ("sent", "duplicate", "skipped")
 
 
@@ -67,6 +72,10 @@ def deferred(file: SourceFile, kind: str, reason: str) -> Outcome:
 
 def failed(file: SourceFile, kind: str, reason: str) -> Outcome:
     return Outcome(file=file, status="failed", kind=kind, reason=reason)
+
+
+def skipped(file: SourceFile, kind: str, reason: str, *, route: str | None = None) -> Outcome:
+    return Outcome(file=file, status="skipped", kind=kind, reason=reason, route=route)
 
 
 def transfer_totals(outcomes: Iterable[Outcome]) -> TransferTotals:
@@ -80,9 +89,26 @@ def transfer_totals(outcomes: Iterable[Outcome]) -> TransferTotals:
 
 
 def transfer_left_out(outcomes: Iterable[Outcome]) -> list[LeftOut]:
-    """The files that did not arrive, each with its reason."""
+    """The files that should have arrived and did not, each with its reason.
+
+    What a rule of the spec skips is not left out: its owner said so.
+    """
     return [
         LeftOut(key=o.file.key, stage="transfer", kind=o.kind or "error", reason=o.reason or "")
         for o in outcomes
-        if not o.arrived
+        if o.status in ("deferred", "failed")
     ]
+
+
+class TotalsDiffer(InputError):
+    """A transfer whose outcomes are not those of its plan; the run ends, nothing is committed."""
+
+    kind = "totals-differ"
+
+    def __init__(self, planned: int, totals: TransferTotals) -> None:
+        self.planned, self.totals = planned, totals
+        super().__init__(
+            f"{planned} files were planned, but the outcomes are {totals.planned}: {totals.sent} "
+            f"sent, {totals.skipped} skipped, {totals.duplicate} duplicate, {totals.deferred} "
+            f"deferred, {totals.failed} failed; run again, and report this as a fault of trainset"
+        )

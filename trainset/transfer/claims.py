@@ -1,10 +1,19 @@
-"""What threads of one batch share: who sends which content, and how many bytes may be in memory."""
+"""What threads of one process share: who sends which content, and how many bytes are in memory."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
+from typing import TypeVar
+
+T = TypeVar("T")
+
+SMALL_WORKERS = 32  # files at once that are read into memory
+LARGE_WORKERS = 4  # files at once that are sent in pieces; their parts have workers of their own
+IN_FLIGHT_BYTES = 160 * 2**20  # of files held in memory, over all threads
 
 
 class Claims:
@@ -48,3 +57,27 @@ class ByteBudget:
             with self._changed:
                 self._used -= size
                 self._changed.notify_all()
+
+
+class Lanes:
+    """Workers for small and for large files: neither kind starves the other."""
+
+    def __init__(self, small: int = SMALL_WORKERS, large: int = LARGE_WORKERS) -> None:
+        self.workers = small + large
+        self.memory = ByteBudget(IN_FLIGHT_BYTES)
+        self.contents = Claims()
+        self._small = ThreadPoolExecutor(small, thread_name_prefix="send")
+        self._large = ThreadPoolExecutor(large, thread_name_prefix="send-large")
+
+    def submit(self, work: Callable[[], T], *, large: bool) -> Future[T]:
+        return (self._large if large else self._small).submit(work)
+
+    def close(self) -> None:
+        self._small.shutdown()
+        self._large.shutdown()
+
+
+@cache
+def shared_lanes() -> Lanes:
+    """The lanes of this process: batches that run side by side share its memory and threads."""
+    return Lanes()

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from trainset.errors import InputError
 from trainset.spec import MediaSource
-from trainset.stores.base import ObjectInfo, ObjectStore
+from trainset.stores.base import ObjectInfo, ReadStore
 from trainset.stores.local import LocalStore
 from trainset.transfer.base import SourceFile
 from trainset.transfer.globs import path_filter
@@ -15,7 +15,7 @@ from trainset.transfer.globs import path_filter
 
 def list_source(
     source: MediaSource,
-    store: ObjectStore,
+    store: ReadStore,
     *,
     home: str | None = None,
     on_unreadable: Callable[[str, str], None] | None = None,
@@ -63,7 +63,7 @@ def list_source(
 
 
 def _objects(
-    source: MediaSource, store: ObjectStore, on_unreadable: Callable[[str, str], None] | None
+    source: MediaSource, store: ReadStore, on_unreadable: Callable[[str, str], None] | None
 ) -> Iterator[ObjectInfo]:
     if on_unreadable is None or not isinstance(store, LocalStore):
         return store.list()

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from trainset.errors import NotFound, SourceChanged
 from trainset.model import MediaFacts
-from trainset.stores.base import ObjectStore
+from trainset.stores.base import ReadStore
+from trainset.stores.parts import hash_parts, part_bytes
 from trainset.transfer.base import SourceFile
 
 MEMORY_BYTES = 64 * 2**20  # up to this size a file is read once and sent from memory
@@ -21,11 +22,16 @@ Probe = Callable[[bytes | Path, str], MediaFacts]
 
 @dataclass(frozen=True)
 class Content:
-    """A file's bytes, in memory (``data``) or in a local file (``path``), with their sha256."""
+    """A file's bytes, in memory (``data``) or in a local file (``path``), with their sha256.
+
+    ``part_hashes``: sha256 of each part that an upload of ``path`` will have (see
+    ``stores.parts``), so that the sender need not hash again; empty for bytes in memory.
+    """
 
     sha256: str
     data: bytes | None
     path: Path | None
+    part_hashes: tuple[str, ...] = ()
 
     def probe(self, probe: Probe, name: str) -> MediaFacts:
         if self.data is not None:
@@ -36,12 +42,13 @@ class Content:
 
 @contextmanager
 def read_pinned(
-    file: SourceFile, store: ObjectStore, spool: Path, *, memory_bytes: int
+    file: SourceFile, store: ReadStore, spool: Path, *, memory_bytes: int
 ) -> Iterator[Content]:
     """The content of the listed version of ``file``, for as long as the block runs.
 
     A large file of a folder is hashed where it lies, and may still change before it is sent: the
-    sender hashes again. A large object of a bucket is first brought to a file in ``spool``.
+    store that takes it compares each part with its hash. A large file from elsewhere is first
+    brought to a file in ``spool``.
 
     Raises:
         SourceChanged: size or version is not the listed one, before or after the read.
@@ -58,9 +65,9 @@ def read_pinned(
     path = store.local_path(file.path)
     if path is not None:
         with store.open(file.path) as handle:
-            digest = _hash_stream(handle.read)
+            digest, parts = hash_parts(handle, part_bytes(file.size))
         check_unchanged(file, store)
-        yield Content(digest, None, path)
+        yield Content(digest, None, path, parts)
         return
     name = hashlib.sha256(f"{file.uri}\0{file.version}".encode()).hexdigest()
     spooled = spool / name  # the same name in the next run: what a killed run left is used up
@@ -68,23 +75,16 @@ def read_pinned(
         store.fetch_file(file.path, spooled)
         check_unchanged(file, store)
         with open(spooled, "rb") as handle:
-            digest = _hash_stream(handle.read)
-        yield Content(digest, None, spooled)
+            digest, parts = hash_parts(handle, part_bytes(file.size))
+        yield Content(digest, None, spooled, parts)
     finally:
         spooled.unlink(missing_ok=True)
 
 
-def check_unchanged(file: SourceFile, store: ObjectStore) -> None:
+def check_unchanged(file: SourceFile, store: ReadStore) -> None:
     """Raises SourceChanged unless the source still shows the listed size and version."""
     now = store.head(file.path)
     if now is None:
         raise NotFound(f"{file.uri} is not there any more, or is a link to nothing; check it")
     if (now.size, now.version) != (file.size, file.version):
         raise SourceChanged(file.key)
-
-
-def _hash_stream(read: Callable[[int], bytes]) -> str:
-    digest = hashlib.sha256()
-    while block := read(8 * 2**20):
-        digest.update(block)
-    return digest.hexdigest()

@@ -2,43 +2,67 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from queue import SimpleQueue
 
 from trainset.errors import TrainsetError, TransientError
 from trainset.home import Home
-from trainset.stores.base import ObjectStore
-from trainset.transfer.base import Outcome, SourceFile
-from trainset.transfer.ledger import Ledger
+from trainset.stores.base import ReadStore
+from trainset.transfer.base import Outcome, SourceFile, deferred
+from trainset.transfer.claims import Lanes, shared_lanes
+from trainset.transfer.failures import is_dead, outcome_of_error, outcome_of_letter
+from trainset.transfer.ledger import new_owner
+from trainset.transfer.ledger.base import LEASE_S, Claim, Ledger
+from trainset.transfer.places import OpenPlace, Places, learn_contents, open_place
 from trainset.transfer.read import MEMORY_BYTES, Probe
-from trainset.transfer.send_file import FileSender, HomeRefused
+from trainset.transfer.route import HOME
+from trainset.transfer.send_file import FileSender, HomeRefused, Route
+
+CLAIM_FILES = 128  # files claimed in one transaction
+BUSY_WAIT_S = 60.0  # how long a batch waits for files that another process is sending
 
 # Called with the number of files and of moved bytes since the last call; from one thread.
 Progress = Callable[[int, int], None]
+Clock = Callable[[], datetime]
 
 
 def send_batch(
     files: Sequence[SourceFile],
     *,
-    sources: Mapping[str, ObjectStore],
+    sources: Mapping[str, ReadStore],
     home: Home,
     ledger: Ledger,
-    threads: int = 16,
+    run_id: str | None = None,
+    route: Route | None = None,
+    open_place: OpenPlace = open_place,
+    threads: int | None = None,
     progress: Progress | None = None,
     probe: Probe | None = None,
     memory_bytes: int = MEMORY_BYTES,
+    busy_wait_s: float = BUSY_WAIT_S,
+    clock: Clock = lambda: datetime.now(UTC),
 ) -> list[Outcome]:
     """Bring files into the home, verified; safe to repeat, also after kill -9.
 
     Each file up to ``memory_bytes`` is read once: hashed, looked into, and sent from memory with
-    its sha256, which the store checks. Larger ones are hashed first and again on their way. Equal
-    contents are sent once. What the ledger knows and the home holds is neither read nor sent.
+    its sha256, which the store checks. Larger ones are hashed first, in parts, and the store checks
+    each part. Equal contents are sent once. What the ledger knows and the home holds is neither
+    read nor sent, and no two processes that share a ledger send the same file.
 
     Args:
         sources: store of each source by name.
-        threads: files under way at once.
+        run_id: stands beside what the ledger notes.
+        route: the spec's rules; None: every file goes to the home.
+        open_place: opens other buckets and folders that rules name.
+        threads: files under way at once; None: the lanes that all batches of this process share.
         probe: looks into the bytes; None: ``trainset.media.probe.probe_media``.
+        busy_wait_s: how long to wait for files that another process is sending; then they are
+            deferred.
     Returns:
         One outcome a file, in the order of ``files``.
     Raises:
@@ -47,52 +71,168 @@ def send_batch(
         TransientError: the home failed for ``2 * threads`` files in a row.
         MissingExtra: a kind of media needs a package that is not installed.
     """
-    sender = FileSender(sources, home, ledger, probe or _media_probe(), memory_bytes)
-    stop = threading.Event()
-
-    def work(file: SourceFile) -> Outcome | None:
-        if stop.is_set():
-            return None
-        try:
-            return sender.send(file)
-        except BaseException:
-            stop.set()  # now, not when the main thread gets to it
-            raise
-
-    pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="send")
+    lanes = shared_lanes() if threads is None else Lanes(threads, threads)
+    places = Places(home, open_place)
+    sender = FileSender(
+        sources,
+        places,
+        ledger,
+        route=route or (lambda file, facts: HOME),
+        lanes=lanes,
+        probe=probe or _media_probe(),
+        spool=home.state / "spool",
+        memory_bytes=memory_bytes,
+        run_id=run_id,
+    )
+    batch = _Batch(sender, ledger, lanes, run_id, memory_bytes, progress, clock)
     try:
-        futures = [pool.submit(work, file) for file in files]
-        _watch(futures, 2 * threads, progress)
-        return [outcome for f in futures if (outcome := f.result()) is not None]
+        if ledger.is_new:
+            learn_contents(ledger, places.of(HOME))
+        with _claimed(ledger) as owner:
+            waiting = list(enumerate(files))
+            give_up_at = time.monotonic() + busy_wait_s
+            while waiting := batch.run(waiting, owner):
+                if time.monotonic() > give_up_at:
+                    batch.defer(waiting)
+                    break
+                time.sleep(0.2)
+        return [batch.outcomes[n] for n in range(len(files))]
     except HomeRefused as err:
         cause = err.__cause__
         assert isinstance(cause, TrainsetError)
         raise cause from cause.__cause__
     finally:
-        stop.set()
-        pool.shutdown(cancel_futures=True)
+        if threads is not None:
+            lanes.close()
+
+
+Numbered = tuple[int, SourceFile]
+
+
+class _Batch:
+    """The files of one call: claims them, hands them to the lanes, and gathers what became."""
+
+    def __init__(
+        self,
+        sender: FileSender,
+        ledger: Ledger,
+        lanes: Lanes,
+        run_id: str | None,
+        memory_bytes: int,
+        progress: Progress | None,
+        clock: Clock,
+    ) -> None:
+        self._sender, self._ledger, self._lanes = sender, ledger, lanes
+        self._run_id, self._memory_bytes = run_id, memory_bytes
+        self._progress, self._clock = progress, clock
+        self._stop = threading.Event()
+        self._done: SimpleQueue[tuple[int, Outcome | BaseException | None]] = SimpleQueue()
+        self._failed_in_a_row = 0
+        self.outcomes: dict[int, Outcome] = {}
+
+    def run(self, files: Sequence[Numbered], owner: str) -> list[Numbered]:
+        """Send what can be claimed; gives back what other processes are sending."""
+        busy: list[Numbered] = []
+        pending = 0
+        error: BaseException | None = None
+        for start in range(0, len(files), CLAIM_FILES):
+            while pending > CLAIM_FILES and error is None:
+                pending, error = pending - 1, self._take()
+            if error is not None:
+                break
+            chunk = files[start : start + CLAIM_FILES]
+            claims = self._ledger.claim([file for _, file in chunk], owner=owner)
+            for (number, file), claim in zip(chunk, claims, strict=True):
+                if claim.mine:
+                    self._submit(number, file, claim, owner)
+                    pending += 1
+                else:
+                    busy.append((number, file))
+        while pending:  # also after an error: no worker may go on when the claims end
+            pending, later = pending - 1, self._take()
+            error = error or later
+        if error is not None:
+            raise error
+        return busy
+
+    def defer(self, files: Sequence[Numbered]) -> None:
+        for number, file in files:
+            reason = f"{file.uri} is being sent by another run; the next run looks again"
+            self._note(number, deferred(file, "busy", reason))
+
+    def _submit(self, number: int, file: SourceFile, claim: Claim, owner: str) -> None:
+        def work() -> None:
+            if self._stop.is_set():
+                self._done.put((number, None))
+                return
+            try:
+                self._done.put((number, self._send(file, claim, owner)))
+            except BaseException as err:
+                self._stop.set()  # now, not when the main thread gets to it
+                self._done.put((number, err))
+
+        self._lanes.submit(work, large=file.size > self._memory_bytes)
+
+    def _send(self, file: SourceFile, claim: Claim, owner: str) -> Outcome:
+        if claim.row is not None and claim.row.dead:
+            return outcome_of_letter(file, claim.row)
+        began = time.monotonic()
+        try:
+            outcome = self._sender.send(file, claim, owner)
+        except Exception as err:
+            outcome = outcome_of_error(file, err)
+        took = {"duration_ms": round(1000 * (time.monotonic() - began)), "at": self._clock()}
+        outcome = outcome.model_copy(update=took)
+        tries = 1 + (claim.row.attempts if claim.row else 0)
+        self._ledger.record(outcome, run_id=self._run_id, dead=is_dead(outcome, tries))
+        if outcome.sha256 is not None and outcome.status != "skipped":
+            self._ledger.let_go_content(outcome.sha256, owner)
+        return outcome
+
+    def _take(self) -> BaseException | None:
+        """Wait for one file; the error that ends the batch, if this one is it."""
+        number, result = self._done.get()
+        if isinstance(result, BaseException):
+            return result
+        if result is None:
+            return None
+        self._note(number, result)
+        again = result.kind == TransientError.kind
+        self._failed_in_a_row = self._failed_in_a_row + 1 if again else 0
+        if self._failed_in_a_row < 2 * self._lanes.workers or self._stop.is_set():
+            return None
+        self._stop.set()
+        return TransientError(
+            f"{self._failed_in_a_row} files in a row could not be sent; the last: {result.reason}"
+        )
+
+    def _note(self, number: int, outcome: Outcome) -> None:
+        self.outcomes[number] = outcome
+        if self._progress is not None:
+            self._progress(1, outcome.moved_bytes)
+
+
+@contextmanager
+def _claimed(ledger: Ledger) -> Iterator[str]:
+    """An owner of claims, renewed while the block runs and let go at its end."""
+    owner, ended = new_owner(secrets.token_hex(4)), threading.Event()
+
+    def renew() -> None:
+        while not ended.wait(LEASE_S / 3):
+            ledger.renew(owner)
+
+    keeper = threading.Thread(target=renew, name="renew-claims", daemon=True)
+    keeper.start()
+    try:
+        yield owner
+    finally:
+        ended.set()
+        keeper.join()
         ledger.flush()
+        ledger.release(owner)
 
 
 def _media_probe() -> Probe:
     from trainset.media.probe import probe_media  # late: image libraries come with it
 
     return probe_media
-
-
-def _watch(
-    futures: Sequence[Future[Outcome | None]], most_in_a_row: int, progress: Progress | None
-) -> None:
-    """Report progress; raise the first error; give up when the home fails file after file."""
-    in_a_row = 0
-    for future in as_completed(futures):
-        outcome = future.result()
-        if outcome is None:
-            continue
-        if progress is not None:
-            progress(1, outcome.moved_bytes)
-        in_a_row = in_a_row + 1 if outcome.kind == TransientError.kind else 0
-        if in_a_row >= most_in_a_row:
-            raise TransientError(
-                f"{in_a_row} files in a row could not be sent; the last: {outcome.reason}"
-            )

@@ -7,13 +7,15 @@ its own objects. Contract (tests/transfer/test_ledger_contract.py runs over ever
 - A file is sent by whoever holds its claim; a claim ends by ``record``, ``release`` or its lease.
 - What once arrived stays known: a later failure of the same version does not forget it.
 - ``record`` is durable after ``flush``; claims, parts and dead letters when their call returns.
+- What ``record`` was told is seen at once by this instance, and by others after ``flush``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from types import TracebackType
+from typing import NamedTuple, Protocol, Self
 
 from trainset.model import Frozen, MediaFacts
 from trainset.stores.base import PartLog
@@ -50,6 +52,7 @@ class Claim(NamedTuple):
 
     mine: whether this owner may send it now; else another owner is at it.
     interrupted: an earlier owner began and never ended (killed): its bytes may be there already.
+        Said until the file arrives, so that a release or a failure in between hides nothing.
     row: what was known before.
     """
 
@@ -110,16 +113,35 @@ class Ledger(Protocol):
         """Take files that nobody else holds; one transaction for all, in the order of ``files``.
 
         A file that arrived already is not held (``mine`` is True, ``row.arrived``), nor is a dead
-        one (``mine`` is True, ``row.dead``).
+        one (``mine`` is True, ``row.dead``). Repeating the call of the same owner is harmless.
+
+        Args:
+            owner: see ``owner.new_owner``; claims of a process that is gone are taken at once.
+            lease_s: seconds until others may take it all the same; 0: at once.
         """
         ...
 
     def renew(self, owner: str, *, lease_s: float = LEASE_S) -> None:
-        """Prolong all claims of ``owner``."""
+        """Prolong all claims and contents that ``owner`` holds."""
         ...
 
     def release(self, owner: str) -> None:
         """Let go of what ``owner`` holds and has not recorded; it counts as never begun."""
+        ...
+
+    def hold_content(self, sha256: str, *, owner: str, lease_s: float = LEASE_S) -> bool:
+        """Keep others from sending these bytes; False while another owner is at it.
+
+        Ask ``find_content`` again once it is held: another owner may have brought them meanwhile.
+        An owner may hold a content twice; threads of one owner agree among themselves.
+        """
+        ...
+
+    def let_go_content(self, sha256: str, owner: str) -> None:
+        """Others may hold it again, once they can see what was recorded of it before this call.
+
+        So ``record`` first, then let go; no error when it is not held.
+        """
         ...
 
     def record(self, outcome: Outcome, *, run_id: str | None = None, dead: bool = False) -> None:
@@ -159,7 +181,22 @@ class Ledger(Protocol):
         ...
 
     def files_of(self, sha256: str) -> Iterator[str]:
-        """Source uris that brought these bytes."""
+        """Source uris that brought these bytes, ascending."""
         ...
 
-    def close(self) -> None: ...
+    def rows(self) -> Iterator[tuple[Identity, LedgerRow]]:
+        """All that is known, in no order and constant memory."""
+        ...
+
+    def close(self) -> None:
+        """Commit what waits, and let go of files and connections."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...

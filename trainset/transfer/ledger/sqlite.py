@@ -1,207 +1,270 @@
-"""The ledger: which source files are at the destination already, so that they need not move again.
-
-Rebuildable, never the truth: without it a run reads the sources again, and the home still knows
-its own objects. One SQLite file in WAL mode; rows are written in batches, in short transactions.
-"""
+"""``SqliteLedger``: one file a machine, in WAL mode; the default."""
 
 from __future__ import annotations
 
-import json
-import logging
 import sqlite3
-import threading
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from trainset.errors import InputError, StoreFull, TransientError
-from trainset.model import MediaFacts
-from trainset.transfer.base import Outcome, SourceFile
-from trainset.transfer.ledger.base import LedgerRow
+from trainset.stores.base import PartLog
+from trainset.transfer.base import SourceFile
+from trainset.transfer.ledger.base import (
+    LEASE_S,
+    Attempt,
+    Claim,
+    Content,
+    DeadLetter,
+    Identity,
+    LedgerRow,
+)
+from trainset.transfer.ledger.buffered import (
+    BufferedLedger,
+    Noted,
+    attempt,
+    chunks,
+    dead_letter,
+    identity_of,
+    ledger_row,
+)
+from trainset.transfer.ledger.owner import owner_is_gone
+from trainset.transfer.ledger.sqlite_file import (
+    open_ledger_file,
+    open_reader,
+    transaction,
+    translated,
+)
+from trainset.transfer.ledger.sqlite_parts import SqlitePartLog
+from trainset.transfer.ledger.sqlite_write import write_outcomes
 
-_LAYOUT = 1  # PRAGMA user_version; another number means: set the file aside, begin anew
-_WINDOW_ROWS = 500  # a crash loses at most this many rows …
-_WINDOW_S = 0.25  # … or those of this time; they are found again by a HEAD
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS files (
-    source_uri TEXT NOT NULL,
-    version    TEXT NOT NULL,
-    size       INTEGER NOT NULL,
-    state      TEXT NOT NULL,
-    sha256     TEXT,
-    uri        TEXT,
-    version_id TEXT,
-    facts      TEXT,
-    attempts   INTEGER NOT NULL,
-    kind       TEXT,
-    reason     TEXT,
-    PRIMARY KEY (source_uri, version, size)
-) WITHOUT ROWID
+_ROW = "state, sha256, uri, version_id, facts, attempts, kind, reason, dead_key IS NOT NULL"
+_KNOWN = """
+SELECT f.state, f.sha256, f.uri, f.version_id, f.facts, f.attempts, f.kind, f.reason,
+    f.dead_key IS NOT NULL, c.owner, c.lease_until, c.interrupted
+FROM (SELECT 1)
+LEFT JOIN files AS f ON f.source_uri = ?1 AND f.version = ?2 AND f.size = ?3
+LEFT JOIN claims AS c ON c.source_uri = ?1 AND c.version = ?2 AND c.size = ?3
 """
-_WRITE = """
-INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET state = excluded.state, sha256 = excluded.sha256, uri = excluded.uri,
-    version_id = excluded.version_id, facts = excluded.facts,
-    attempts = files.attempts + excluded.attempts, kind = excluded.kind, reason = excluded.reason
-"""
-# What once arrived stays known: a later failure of the same version does not forget it.
-_WRITE_FAILURE = """
-INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET attempts = files.attempts + excluded.attempts, kind = excluded.kind,
-    reason = excluded.reason
-"""
-_READ = """
-SELECT state, sha256, uri, version_id, facts, attempts, kind, reason FROM files
-WHERE source_uri = ? AND version = ? AND size = ?
-"""
-
-_log = logging.getLogger(__name__)
+_BEGUN = LedgerRow("sending", None, None, None, None, 0, None, None)
+_IN_PLACE = "uri >= ? AND uri < ?"  # an index seeks by this, not by LIKE
+_AFTER_ALL = "\U0010ffff"
+_COUNT = "UPDATE notes SET value = value + 1 WHERE name = 'changes'"
+_CONTENTS_ROWS = 5000  # of a listing in one transaction
 
 
-class SqliteLedger:
-    """One ledger file. Threads may share an instance, processes may share the file.
+class SqliteLedger(BufferedLedger):
+    """One ledger file. Threads may share an instance, processes of one machine the file.
 
-    A file that is no ledger (a disk fault, another layout) is set aside as ``*.broken`` with a
-    warning, and a new one is begun.
+    A file that is no ledger (a disk fault, a newer layout) is set aside as ``*.broken`` with a
+    warning, and a new one is begun. Contract: see ``base.Ledger``.
     """
 
     def __init__(self, path: Path) -> None:
+        super().__init__()
         self.path = path
-        self._lock = threading.RLock()
-        self._waiting: dict[tuple[str, str, int], Outcome] = {}
-        self._written_at = time.monotonic()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with _translated(path):
-            try:
-                self._db = _connect(path)
-            except sqlite3.DatabaseError as err:
-                if isinstance(err, sqlite3.OperationalError):
-                    raise  # locked, or the disk is full: the file itself may be good
-                _set_aside(path, str(err))
-                self._db = _connect(path)
+        self._db = open_ledger_file(path)
+        known = self.one("SELECT EXISTS (SELECT 1 FROM files) OR EXISTS (SELECT 1 FROM contents)")
+        self._is_new = not known[0]
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing was in it when it was opened: lost, or the first run."""
+        return self._is_new
 
     def find(self, file: SourceFile) -> LedgerRow | None:
         """What is known of this version of the file."""
-        with self._lock, _translated(self.path):
-            if _identity(file) in self._waiting:
-                self.flush()
-            row = self._db.execute(_READ, _identity(file)).fetchone()
-        return None if row is None else _row(row)
+        self._flush_if_waiting([file])
+        *row, owner, _, _ = self.one(_KNOWN, identity_of(file))
+        if row[0] is None:
+            return None if owner is None else _BEGUN
+        return ledger_row(row)
 
-    def record(self, outcome: Outcome) -> None:
-        """Note what became of a file; durable after ``flush``, at the latest a window later."""
-        with self._lock:
-            if _identity(outcome.file) in self._waiting:
-                self.flush()
-            self._waiting[_identity(outcome.file)] = outcome
-            late = time.monotonic() - self._written_at > _WINDOW_S
-            if late or len(self._waiting) >= _WINDOW_ROWS:
-                self.flush()
+    def claim(
+        self, files: Sequence[SourceFile], *, owner: str, lease_s: float = LEASE_S
+    ) -> list[Claim]:
+        """Take files that nobody else holds; one transaction for all, in the order of ``files``."""
+        self._flush_if_waiting(files)
+        gone: dict[str, bool] = {"": True}
+        claims: list[Claim] = []
+        taken: list[tuple[Any, ...]] = []
+        with self.changing(counts=False):
+            now = time.time()
+            for file in files:
+                *values, holder, until, interrupted = self._db.execute(
+                    _KNOWN, identity_of(file)
+                ).fetchone()
+                row = None if values[0] is None else ledger_row(values)
+                if row is not None and (row.arrived or row.dead):
+                    claims.append(Claim(True, False, row))
+                    continue
+                if holder is not None and holder != owner:
+                    if until > now and not _gone(holder, gone):
+                        claims.append(Claim(False, False, row))
+                        continue
+                    interrupted = True
+                claims.append(Claim(True, bool(interrupted), row))
+                taken.append((*identity_of(file), owner, now + lease_s, bool(interrupted)))
+            self._db.executemany("INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?, ?, ?)", taken)
+        return claims
 
-    def flush(self) -> None:
-        """Commit what waits."""
-        with self._lock:
-            waiting = list(self._waiting.values())
-            if waiting:
-                with _translated(self.path), self._db:  # one transaction
-                    self._db.execute("BEGIN IMMEDIATE")
-                    arrived = [_values(o) for o in waiting if o.arrived]
-                    self._db.executemany(_WRITE, arrived)
-                    others = [_values(o) for o in waiting if not o.arrived]
-                    self._db.executemany(_WRITE_FAILURE, others)
-                self._waiting.clear()
-            self._written_at = time.monotonic()
+    def renew(self, owner: str, *, lease_s: float = LEASE_S) -> None:
+        """Prolong all claims and contents that ``owner`` holds."""
+        with self.changing(counts=False):
+            until = (time.time() + lease_s, owner)
+            self._db.execute("UPDATE claims SET lease_until = ? WHERE owner = ?", until)
+            self._db.execute("UPDATE holds SET lease_until = ? WHERE owner = ?", until)
 
-    def failures(self) -> Iterator[tuple[str, LedgerRow]]:
-        """(source uri, row) of the versions that never arrived, with attempts and last reason."""
-        with self._lock:
-            self.flush()
-            found = self._db.execute(
-                "SELECT source_uri, state, sha256, uri, version_id, facts, attempts, kind, reason"
-                " FROM files WHERE uri IS NULL ORDER BY source_uri"
-            ).fetchall()
-        return ((uri, _row(row)) for uri, *row in found)
-
-    def rebuild(self, outcomes: Iterable[Outcome]) -> None:
-        """Take over what a media table says, after the ledger was lost."""
-        for outcome in outcomes:
-            self.record(outcome)
+    def release(self, owner: str) -> None:
+        """Let go of what ``owner`` holds and has not recorded; it counts as never begun."""
         self.flush()
+        with self.changing(counts=False):
+            self._db.execute("DELETE FROM claims WHERE owner = ? AND NOT interrupted", (owner,))
+            self._db.execute(
+                "UPDATE claims SET owner = '', lease_until = 0 WHERE owner = ?", (owner,)
+            )
+            self._db.execute("DELETE FROM holds WHERE owner = ?", (owner,))
 
-    def close(self) -> None:
-        with self._lock:
-            self.flush()
-            self._db.close()
+    def know_contents(self, contents: Iterable[tuple[str, Content]]) -> None:
+        """Take over (sha256, content) pairs that a listing of the home found."""
+        for chunk in chunks(iter(contents), _CONTENTS_ROWS):
+            with self.changing():
+                self._db.executemany(
+                    "INSERT OR REPLACE INTO contents VALUES (?, ?, ?, ?)",
+                    ((sha256, c.uri, c.size, c.version_id) for sha256, c in chunk),
+                )
+
+    def part_log(self) -> PartLog:
+        """Memory of multipart uploads."""
+        return SqlitePartLog(self)
+
+    def dead_letters(self) -> Iterator[DeadLetter]:
+        """All of them, by key."""
+        found = self._stream(
+            "SELECT dead_key, source_uri, version, size, kind, reason, attempts, dead_since,"
+            " dead_run FROM files WHERE dead_key IS NOT NULL ORDER BY dead_key, source_uri, version"
+        )
+        return map(dead_letter, found)
+
+    def revive(self, keys: Iterable[str] | None = None) -> int:
+        """Let dead letters be tried again: those of ``keys``, or all; how many there were."""
+        change = "UPDATE files SET dead_key = NULL, dead_since = NULL, dead_run = NULL WHERE"
+        with self.changing():
+            if keys is None:
+                return self._db.execute(f"{change} dead_key IS NOT NULL").rowcount
+            each = ((key,) for key in keys)
+            return max(0, self._db.executemany(f"{change} dead_key = ?", each).rowcount)
+
+    def attempts(self, source_uri: str) -> Iterator[Attempt]:
+        """The tries of all versions of one file, oldest first."""
+        found = self._stream(
+            "SELECT version, at, state, kind, reason, run_id FROM attempts"
+            " WHERE source_uri = ? ORDER BY at, id",
+            source_uri,
+        )
+        return (attempt(source_uri, values) for values in found)
+
+    def files_of(self, sha256: str) -> Iterator[str]:
+        """Source uris that brought these bytes, ascending."""
+        found = self._stream(
+            "SELECT DISTINCT source_uri FROM files WHERE substr(sha256, 1, 16) = ?"
+            " AND uri IS NOT NULL AND sha256 = ? ORDER BY source_uri",
+            *(sha256[:16], sha256),
+        )
+        return (uri for (uri,) in found)
+
+    def rows(self) -> Iterator[tuple[Identity, LedgerRow]]:
+        """All that is known, in no order and constant memory."""
+        for uri, version, size, *row in self._stream(
+            f"SELECT source_uri, version, size, {_ROW} FROM files"
+        ):
+            yield (uri, version, size), ledger_row(row)
+
+    @contextmanager
+    def changing(
+        self, *, counts: bool = True, durable: bool = False
+    ) -> Iterator[sqlite3.Connection]:
+        """One transaction.
+
+        Args:
+            counts: it changes what a copy of the ledger should hold.
+            durable: on the disk when it ends, with all that was committed before.
+        """
+        with self._lock, translated(self.path):
+            if durable:
+                self._db.execute("PRAGMA synchronous = FULL")
+            try:
+                with transaction(self._db):
+                    yield self._db
+                    if counts:
+                        self._db.execute(_COUNT)
+            finally:
+                if durable:
+                    self._db.execute("PRAGMA synchronous = NORMAL")
+
+    @contextmanager
+    def attached(self, path: Path, name: str) -> Iterator[sqlite3.Connection]:
+        """One transaction that also sees another ledger file, as schema ``name``."""
+        with self._lock, translated(self.path):
+            self._db.execute(f"ATTACH ? AS {name}", (str(path),))
+            try:
+                with self.changing() as db:
+                    yield db
+            finally:
+                self._db.execute(f"DETACH {name}")
+
+    def one(self, query: str, values: Sequence[Any] = ()) -> Any:
+        """The first row, or None."""
+        with self._lock, translated(self.path):
+            return self._db.execute(query, values).fetchone()
+
+    def all(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
+        with self._lock, translated(self.path):
+            return self._db.execute(query, values).fetchall()
+
+    def _write(self, noted: Sequence[Noted], leaving: Sequence[tuple[str, str]]) -> None:
+        with self.changing() as db:
+            write_outcomes(db, noted)
+            db.executemany("DELETE FROM holds WHERE sha256 = ? AND owner = ?", leaving)
+
+    def _find_content(self, sha256: str, place: str) -> Content | None:
+        where = (sha256, place, place + _AFTER_ALL)
+        found = self.one(
+            "SELECT uri, size, version_id FROM files WHERE substr(sha256, 1, 16) = ?"
+            f" AND uri IS NOT NULL AND sha256 = ? AND {_IN_PLACE} LIMIT 1",
+            (sha256[:16], *where),
+        ) or self.one(
+            f"SELECT uri, size, version_id FROM contents WHERE sha256 = ? AND {_IN_PLACE} LIMIT 1",
+            where,
+        )
+        return None if found is None else Content(*found)
+
+    def _hold(self, sha256: str, owner: str, lease_s: float) -> bool:
+        with self.changing(counts=False) as db:
+            now = time.time()
+            held = self.one("SELECT owner, lease_until FROM holds WHERE sha256 = ?", (sha256,))
+            if held and held[0] != owner and held[1] > now and not owner_is_gone(held[0]):
+                return False
+            db.execute(
+                "INSERT OR REPLACE INTO holds VALUES (?, ?, ?)", (sha256, owner, now + lease_s)
+            )
+        return True
+
+    def _let_go(self, sha256: str, owner: str) -> None:
+        with self.changing(counts=False) as db:
+            db.execute("DELETE FROM holds WHERE sha256 = ? AND owner = ?", (sha256, owner))
+
+    def _close(self) -> None:
+        self._db.close()
+
+    def _stream(self, query: str, *values: Any) -> Iterator[Any]:
+        self.flush()
+        with translated(self.path), closing(open_reader(self.path)) as db:
+            yield from db.execute(query, values)
 
 
-@contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.OperationalError as err:
-        if "full" in str(err):
-            raise StoreFull(f"{path}: {err}; free some disk space and run again") from err
-        if "locked" in str(err) or "busy" in str(err):
-            raise TransientError(f"{path}: {err}; another run writes to it; run again") from err
-        raise InputError(f"{path}: {err}; check the folder and its disk") from err
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, timeout=60, check_same_thread=False, isolation_level=None)
-    try:
-        layout = db.execute("PRAGMA user_version").fetchone()[0]
-        if layout not in (0, _LAYOUT):
-            raise sqlite3.DatabaseError(f"it has layout {layout}, this version writes {_LAYOUT}")
-        db.execute("PRAGMA journal_mode = WAL")
-        # Survives kill -9 whole; a power cut may take the last rows, which is harmless here.
-        db.execute("PRAGMA synchronous = NORMAL")
-        db.execute(_SCHEMA)
-        db.execute(f"PRAGMA user_version = {_LAYOUT}")
-        db.execute("SELECT count(*) FROM (SELECT * FROM files LIMIT 1)").fetchone()
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-def _set_aside(path: Path, why: str) -> None:
-    broken = path.with_name(path.name + ".broken")
-    _log.warning("%s is set aside as %s: %s; sources are read again", path, broken.name, why)
-    path.replace(broken)
-    for ending in ("-wal", "-shm"):
-        path.with_name(path.name + ending).unlink(missing_ok=True)
-
-
-def _identity(file: SourceFile) -> tuple[str, str, int]:
-    return (file.uri, file.version, file.size)
-
-
-def _values(outcome: Outcome) -> tuple[Any, ...]:
-    facts = None if outcome.facts is None else outcome.facts.model_dump_json(exclude_none=True)
-    tried = 0 if outcome.status == "skipped" else 1
-    return (
-        *_identity(outcome.file),
-        *(outcome.status, outcome.sha256, outcome.uri, outcome.version_id, facts, tried),
-        *(outcome.kind, outcome.reason),
-    )
-
-
-def _row(row: Iterable[Any]) -> LedgerRow:
-    state, sha256, uri, version_id, facts, attempts, kind, reason = row
-    known = None if facts is None else MediaFacts.model_validate(json.loads(facts))
-    return LedgerRow(state, sha256, uri, version_id, known, attempts, kind, reason)
+def _gone(owner: str, known: dict[str, bool]) -> bool:
+    if owner not in known:
+        known[owner] = owner_is_gone(owner)
+    return known[owner]

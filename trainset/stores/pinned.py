@@ -1,0 +1,146 @@
+"""Reading one version of an object, and no other: what reference mode pins its media by.
+
+A **pin** says which bytes are meant, in one word: the bucket's version id; ``etag:<ETag>`` in a
+bucket that keeps no versions; ``mtime:<ns>`` in a folder. Only the first still finds its bytes
+after an overwrite; the others find out that they are gone.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
+
+from trainset.errors import NotFound, TrainsetError, VersionGone
+from trainset.stores.base import ObjectInfo, ReadStore
+
+if TYPE_CHECKING:
+    from trainset.stores.s3 import S3Store
+
+ETAG, MTIME = "etag:", "mtime:"
+STREAM_BYTES = 8 * 2**20  # of one request while a whole object is read
+LOOK_BYTES = 2**20  # of one request while a decoder looks here and there
+
+
+class Pinned(NamedTuple):
+    """One version of an object; ``content_type`` as its writer said it."""
+
+    pin: str
+    info: ObjectInfo
+    content_type: str | None = None
+
+
+def pin_of(info: ObjectInfo, *, folder: bool = False) -> str:
+    """The pin of what a listing or a HEAD shows. "null" names whatever is newest: no version."""
+    if folder:
+        return MTIME + info.version
+    if info.version_id and info.version_id != "null":
+        return info.version_id
+    return ETAG + info.version
+
+
+def head_pinned(store: ReadStore, key: str, pin: str | None = None) -> Pinned:
+    """Facts of one version of an object; of the newest without ``pin``.
+
+    Raises:
+        VersionGone: the pinned version is not there any more.
+        NotFound: no pin, and there is no such object.
+    """
+    if store.local_path(key) is not None:
+        return _head_file(store, key, pin)
+    from trainset.stores import s3_pinned
+
+    return s3_pinned.head(cast("S3Store", store), key, pin)
+
+
+def get_pinned(store: ReadStore, key: str, pin: str | None = None) -> tuple[bytes, Pinned]:
+    """The bytes of one version of an object and its facts, in one request. Raises as a head."""
+    if store.local_path(key) is None:
+        from trainset.stores import s3_pinned
+
+        return s3_pinned.get(cast("S3Store", store), key, pin)
+    found = _head_file(store, key, pin)
+    try:
+        data = store.get(key)
+    except NotFound as err:
+        raise VersionGone(store.uri(key), found.pin) from err
+    return data, _head_file(store, key, found.pin)  # not written to meanwhile
+
+
+def open_pinned(
+    store: ReadStore, key: str, pin: str | None = None, *, block: int = STREAM_BYTES
+) -> BinaryIO:
+    """A seekable reader of one version of an object, ``block`` bytes a request; close it."""
+    found = head_pinned(store, key, pin)
+    if store.local_path(key) is not None:
+        return store.open(key)
+    from trainset.stores import s3_pinned
+
+    def read(start: int, length: int) -> bytes:
+        return s3_pinned.read_range(cast("S3Store", store), key, found.pin, start, length)
+
+    raw = RangedReader(read, found.info.size)
+    return cast(BinaryIO, _Buffered(raw, block))
+
+
+class RangedReader(io.RawIOBase):
+    """A seekable file over ranges of an object.
+
+    Decoders turn any error into their own; what went wrong with the store stays in ``fault``, so
+    that a broken network is not taken for a broken medium.
+
+    Args:
+        read: (first byte, length) to bytes; raises trainset.errors.
+    """
+
+    def __init__(self, read: Callable[[int, int], bytes], size: int) -> None:
+        self._read, self._size, self._at = read, size, 0
+        self.fault: TrainsetError | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        if base + offset < 0:
+            raise ValueError(f"seek to {base + offset}, before the first byte")
+        self._at = base + offset
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        wanted = min(len(buffer), self._size - self._at)
+        if wanted <= 0:
+            return 0
+        try:
+            data = self._read(self._at, wanted)
+        except TrainsetError as err:
+            self.fault = err
+            raise
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+
+class _Buffered(io.BufferedReader):
+    """Asks for whole blocks: a decoder's many small reads are few requests."""
+
+    @property
+    def fault(self) -> TrainsetError | None:
+        return cast(RangedReader, self.raw).fault
+
+
+def _head_file(store: ReadStore, key: str, pin: str | None) -> Pinned:
+    info = store.head(key)
+    if info is None:
+        if pin is not None:
+            raise VersionGone(store.uri(key), pin)
+        raise NotFound(f"{store.uri(key)}: there is no such file; check the path")
+    if pin is not None and pin != MTIME + info.version:
+        raise VersionGone(store.uri(key), pin)
+    return Pinned(MTIME + info.version, info)

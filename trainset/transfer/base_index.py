@@ -1,0 +1,170 @@
+"""``BaseIndex``: what the media table says of each source file, in 26 bytes a row.
+
+A plan asks one question a file: is this size and version what the base commit holds? For that no
+key is kept: a row is its 128-bit id, a 64-bit fingerprint of (size, version), and two flags. Keys
+of rows that were not asked for are read from the table again, as a stream.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from trainset.errors import InputError
+from trainset.identity import row_id
+
+MISSING = "missing"
+_VERSIONS = ("row_id", "size", "source_version", "source_state")
+_KEYS = ("row_id", "key")
+
+# Reads all rows of the media table, some columns, in batches; ``Table.scan`` of a fixed version.
+Scan = Callable[[Sequence[str]], Iterable[pa.RecordBatch]]
+
+_Words = NDArray[np.uint64]
+_ROW = np.dtype([("high", "u8"), ("low", "u8"), ("print", "u8"), ("missing", "?")])
+
+
+class BaseRow(NamedTuple):
+    """What a row of ``media`` says of its source file; ``source_state``: present or missing."""
+
+    size: int | None
+    source_version: str | None
+    source_state: str = "present"
+
+
+class Found(NamedTuple):
+    """What the base says of some files, in their order.
+
+    known: there is a row. same: its size and version are the asked ones. missing: the row says
+    that its file was gone.
+    """
+
+    known: NDArray[np.bool_]
+    same: NDArray[np.bool_]
+    missing: NDArray[np.bool_]
+
+
+class BaseIndex:
+    """The rows of one commit, sorted by id; remembers which were asked for.
+
+    Two versions of a file share a fingerprint once in 2**64: the next change would be seen again.
+    """
+
+    def __init__(self, scan: Scan) -> None:
+        """Read all rows once; ``scan`` is called again by ``unseen``.
+
+        Raises:
+            InputError: a row's id is no id.
+        """
+        self._scan = scan
+        parts: list[NDArray[np.void]] = []
+        for batch in scan(_VERSIONS):
+            part = np.empty(batch.num_rows, _ROW)
+            ids = _ids(batch["row_id"].to_pylist())
+            part["high"], part["low"] = ids[:, 0], ids[:, 1]
+            part["print"] = _fingerprints(batch)
+            part["missing"] = [state == MISSING for state in batch["source_state"].to_pylist()]
+            parts.append(part)
+        rows = np.concatenate([np.empty(0, _ROW), *parts])
+        parts.clear()
+        order = np.lexsort((rows["low"], rows["high"]))
+        self._high: _Words = rows["high"][order]
+        self._low: _Words = rows["low"][order]
+        self._print: _Words = rows["print"][order]
+        self._missing: NDArray[np.bool_] = rows["missing"][order]
+        self._seen = np.zeros(len(order), bool)
+
+    @classmethod
+    def of(cls, rows: Mapping[str, BaseRow]) -> BaseIndex:
+        """An index of rows by key that are in memory."""
+        table = pa.table(
+            {
+                "row_id": pa.array([row_id(key) for key in rows], pa.string()),
+                "key": pa.array(list(rows), pa.string()),
+                "size": pa.array([row.size for row in rows.values()], pa.int64()),
+                "source_version": pa.array([r.source_version for r in rows.values()], pa.string()),
+                "source_state": pa.array([r.source_state for r in rows.values()], pa.string()),
+            }
+        )
+        return cls(lambda columns: table.select(columns).to_batches())
+
+    def __len__(self) -> int:
+        return len(self._high)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the index holds."""
+        arrays = (self._high, self._low, self._print, self._missing, self._seen)
+        return sum(array.nbytes for array in arrays)
+
+    def find(self, files: Sequence[tuple[str, int, str]]) -> Found:
+        """Look up (key, size, version) of some files, and remember that they were listed."""
+        at, known = self._places(_ids([row_id(key) for key, _, _ in files]))
+        self._seen[at[known]] = True
+        prints = np.array([_fingerprint(size, version) for _, size, version in files], np.uint64)
+        same, missing = known.copy(), known.copy()
+        same[known] = self._print[at[known]] == prints[known]
+        missing[known] = self._missing[at[known]]
+        return Found(known, same, missing)
+
+    def unseen(self) -> Iterator[tuple[str, bool]]:
+        """(key, whether it says missing) of rows that ``find`` was not asked for; reads again."""
+        if self._seen.all():
+            return
+        for batch in self._scan(_KEYS):
+            at, known = self._places(_ids(batch["row_id"].to_pylist()))
+            fresh = known.copy()
+            fresh[known] = ~self._seen[at[known]]
+            if not fresh.any():
+                continue
+            keys = batch["key"].filter(pa.array(fresh)).to_pylist()
+            yield from zip(keys, self._missing[at[fresh]].tolist(), strict=True)
+
+    def _places(self, ids: _Words) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+        """Where rows with these ids are, and whether they are there at all."""
+        high, low = ids[:, 0], ids[:, 1]
+        at = np.searchsorted(self._high, high)
+        last = len(self._high) - 1
+        if last < 0:
+            return at, np.zeros(len(ids), bool)
+        while True:
+            place = np.minimum(at, last)
+            same_high = (at <= last) & (self._high[place] == high)
+            known = same_high & (self._low[place] == low)
+            # Two ids that agree in 64 bits stand side by side: step on to the other one.
+            step = same_high & ~known
+            if not step.any():
+                return place, known
+            at = at + step
+
+
+def _ids(row_ids: Sequence[str]) -> _Words:
+    """(N, 2) words of N ids of 32 hex digits."""
+    text = "".join(row_ids)
+    try:
+        words = np.frombuffer(bytes.fromhex(text), ">u8").astype(np.uint64)
+    except ValueError:
+        words = np.empty(0, np.uint64)
+    if len(words) != 2 * len(row_ids) or any(len(one) != 32 for one in row_ids):
+        raise InputError(
+            "the media table has a row_id that is not 32 hex digits; check it with: trainset verify"
+        )
+    return words.reshape(-1, 2)
+
+
+def _fingerprints(batch: pa.RecordBatch) -> _Words:
+    sizes, versions = batch["size"].to_pylist(), batch["source_version"].to_pylist()
+    pairs = zip(sizes, versions, strict=True)
+    return np.fromiter((_fingerprint(*pair) for pair in pairs), np.uint64, len(sizes))
+
+
+def _fingerprint(size: int | None, version: str | None) -> int:
+    """64 bits of both; a null differs from every value."""
+    text = f"{size}\0" if version is None else f"{size}\0={version}"
+    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8)
+    return int.from_bytes(digest.digest(), "big")

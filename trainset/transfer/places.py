@@ -1,0 +1,193 @@
+"""Places: where the bytes of a file go, and what is there already."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+
+from trainset.home import Home
+from trainset.model import Protection, StoreOptions
+from trainset.stores import open_store
+from trainset.stores.base import ObjectStore
+from trainset.transfer.ledger.base import Content, Ledger
+from trainset.transfer.route import HOME, Decision
+
+LOOKS = 100  # single looks of a run at one place before its listing costs less
+_ENTRY = np.dtype([("sha256", "S16"), ("size", "<i8")])  # half a sha256 tells objects apart
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder of content-addressed media: in the home, or in another bucket or folder.
+
+    Attributes:
+        root: key prefix in ``store``, without slashes at its ends.
+        absolute: uris are the store's own; else they are relative to the home.
+    """
+
+    store: ObjectStore
+    root: str
+    absolute: bool = False
+
+    def key(self, sha256: str) -> str:
+        return f"{self.root}/{sha256[:2]}/{sha256}"
+
+    def stream_key(self, upload: str) -> str:
+        """For bytes whose sha256 is not known before they are sent."""
+        return f"{self.root}/u/{upload}"
+
+    def uri(self, key: str) -> str:
+        return self.store.uri(key) if self.absolute else key
+
+    @property
+    def prefix(self) -> str:
+        """What the uris of this place begin with."""
+        return self.uri(f"{self.root}/x").removesuffix("x")
+
+
+# (url of a bucket or folder, protection or None: as the dataset says) -> its store
+OpenPlace = Callable[[str, Protection | None], ObjectStore]
+
+
+def open_place(url: str, protection: Protection | None) -> ObjectStore:
+    """A place that the environment's credentials open."""
+    return open_store(url, options=StoreOptions(protection=protection or Protection()))
+
+
+class Places:
+    """The places of one batch: the home, and where its rules send files. Threads share it."""
+
+    def __init__(self, home: Home, open_place: OpenPlace = open_place) -> None:
+        self._home, self._open = home, open_place
+        self._known: dict[Decision, Place] = {HOME: Place(home.store, home.config.media)}
+        self._guard = threading.Lock()
+
+    def of(self, decision: Decision) -> Place:
+        """Where a decision sends a file."""
+        key = replace(decision, rule=None)
+        with self._guard:
+            if key not in self._known:
+                self._known[key] = self._make(key)
+            return self._known[key]
+
+    def _make(self, decision: Decision) -> Place:
+        media = self._home.config.media
+        root = f"{media}/{decision.prefix}" if decision.prefix else media
+        if decision.to is not None:
+            return Place(self._open(decision.to, decision.protection), root, absolute=True)
+        if decision.protection is not None:
+            return Place(self._open(self._home.url, decision.protection), root)
+        return Place(self._home.store, root)
+
+
+@dataclass(frozen=True)
+class Held:
+    """An object that holds the wanted bytes."""
+
+    uri: str
+    version_id: str | None = None
+    etag: str | None = None
+
+
+class Presence:
+    """What places hold. Threads share it.
+
+    The ledger says what may be there, and one look at the store confirms it; from some looks on,
+    one listing for all. What the ledger does not know is not looked for: a look a file would halve
+    the rate at which a bucket takes files.
+
+    Args:
+        run_id: batches of one run share the listing.
+    """
+
+    def __init__(self, ledger: Ledger, run_id: str | None = None) -> None:
+        self._ledger, self._run_id = ledger, run_id or f"{id(self)}"
+        self._seen: dict[str, Held] = {}  # uri -> what was found or put by this batch
+        self._guard = threading.Lock()
+
+    def find(self, place: Place, sha256: str, size: int, *, look: bool = False) -> Held | None:
+        """The object with these bytes in ``place``, or None.
+
+        Args:
+            look: ask the store even where the ledger knows nothing (a send was cut off).
+        """
+        key = place.key(sha256)
+        uri = place.uri(key)
+        with self._guard:
+            if uri in self._seen:
+                return self._seen[uri]
+        local = place.store.local_path(key) is not None
+        if not (look or local or self._ledger.find_content(sha256, place.prefix)):
+            return None
+        listed = _listed(self._run_id, place.prefix)
+        if not (look or local) and listed.is_due() and listed.holds(place, sha256, size):
+            return self.note(Held(uri))  # what came after the listing is looked for below
+        info = place.store.head(key)
+        if info is None or info.size != size or info.sha256 not in (None, sha256):
+            return None
+        return self.note(Held(uri, info.version_id, info.version))
+
+    def note(self, held: Held) -> Held:
+        """Remember an object that was found or put."""
+        with self._guard:
+            self._seen[held.uri] = held
+        return held
+
+
+def learn_contents(ledger: Ledger, place: Place) -> None:
+    """Tell a new ledger what a bucket holds already, by one listing; all of it or nothing.
+
+    A folder needs none: there each file is looked for.
+    """
+    if place.store.local_path(place.root) is not None:
+        return
+    found = (
+        (name, Content(place.uri(info.key), info.size, info.version_id))
+        for info in place.store.list(f"{place.root}/")
+        if len(name := info.key.rsplit("/", 1)[-1]) == 64
+    )
+    ledger.know_contents(found)
+
+
+class _Listed:
+    """The objects of one place, as one listing shows them: 24 bytes an object."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._looks = 0
+        self._entries: np.ndarray | None = None
+
+    def is_due(self) -> bool:
+        """Count one look; whether it should be answered by the listing."""
+        with self._guard:
+            self._looks += 1
+            return self._looks > LOOKS
+
+    def holds(self, place: Place, sha256: str, size: int) -> bool:
+        with self._guard:
+            if self._entries is None:
+                self._entries = self._list(place)
+        wanted = np.array([(bytes.fromhex(sha256)[:16], size)], _ENTRY)
+        at = np.searchsorted(self._entries, wanted)[0]
+        return bool(at < len(self._entries) and self._entries[at] == wanted[0])
+
+    def _list(self, place: Place) -> np.ndarray:
+        names = (
+            (info.key.rsplit("/", 1)[-1], info.size)
+            for info in place.store.list(f"{place.root}/")
+            if "/u/" not in info.key
+        )
+        entries = np.fromiter(
+            ((bytes.fromhex(name[:32]), size) for name, size in names if len(name) == 64), _ENTRY
+        )
+        entries.sort()
+        return entries
+
+
+@lru_cache(maxsize=8)
+def _listed(run_id: str, prefix: str) -> _Listed:
+    return _Listed()

@@ -1,0 +1,131 @@
+"""Which events an outcome stands for; their names are NiFi's, where NiFi has one.
+
+RECEIVE (listed) · FETCH (read) · ROUTE · SEND · DUPLICATE · SKIP · DROP (waits for a later run) ·
+RETRY · VERIFY · DEADLETTER · REPLAY (a dead letter that is tried again) · ADOPT.
+
+NiFi has no word for ADOPT, the end of a file in reference mode: it only knows contents that came
+into its own repository (RECEIVE, DOWNLOAD) or left it (SEND, UPLOAD), and here no byte moves: the
+dataset pins an object where it lies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from trainset.spec import RouteSpec
+from trainset.transfer.base import Outcome, SourceFile
+
+
+class Event(NamedTuple):
+    """One event before it has its place in a chain; see ``SCHEMA`` for the fields."""
+
+    type: str
+    key: str
+    source_uri: str
+    time: datetime
+    source_version: str | None = None
+    source_size: int | None = None
+    duration_ms: int | None = None
+    uri: str | None = None
+    version_id: str | None = None
+    etag: str | None = None
+    sha256: str | None = None
+    bytes: int | None = None
+    attempt: int | None = None
+    component: str | None = None
+    relationship: str | None = None
+    rule_id: str | None = None
+    verified: str | None = None
+    kind: str | None = None
+    reason: str | None = None
+
+
+_ENDS = {"sent": "SEND", "duplicate": "DUPLICATE", "skipped": "SKIP", "deferred": "DROP"}
+_COMPONENTS = {"SEND": "send", "DUPLICATE": "send", "ADOPT": "read", "SKIP": "list"}
+_LEVELS = {
+    "L1": "the store checked the upload",
+    "L2": "and a listing of the store shows it",
+    "L3": "and it was read back",
+    "L4": "and its source was read again",
+}
+
+
+def outcome_events(
+    outcome: Outcome,
+    *,
+    listed_at: datetime,
+    rules: Mapping[str, str],
+    dead: Container[str] | None = None,
+    replayed: Container[str] = (),
+) -> Iterator[Event]:
+    """The events of one file, in the order they happened.
+
+    Args:
+        listed_at: of RECEIVE, and of what has no time of its own.
+        rules: the spec's rules in words, by name.
+        dead: keys that no run tries again by itself; None: every file that failed.
+        replayed: keys of dead letters that someone let this run try again.
+    """
+    o = outcome
+    at = o.at or listed_at
+    yield _event("REPLAY" if o.file.key in replayed else "RECEIVE", o.file, listed_at, "list")
+    if o.route is not None:
+        routed = _event("ROUTE", o.file, at, "route")._replace(reason=rules.get(o.route))
+        yield routed._replace(relationship=o.route, rule_id=o.route)
+    if o.sha256 is not None and o.status != "skipped":
+        read = _event("FETCH", o.file, at, "read")
+        yield read._replace(sha256=o.sha256, relationship="success")
+    if o.attempts > 1:
+        reason = f"tried {o.attempts} times in this run"
+        yield _event("RETRY", o.file, at, None)._replace(attempt=o.attempts, reason=reason)
+    if o.status == "failed" and o.sha256 is not None:
+        # It was read, so it was the sending that failed.
+        failed = _event("SEND", o.file, at, "send")._replace(kind=o.kind, reason=o.reason)
+        yield failed._replace(relationship="failure", sha256=o.sha256, attempt=o.attempts)
+    yield _end(o, at, dead)
+    if o.arrived and o.verified is not None and o.verified in _LEVELS:
+        proof = _event("VERIFY", o.file, at, "verify")._replace(relationship="success")
+        proof = proof._replace(verified=o.verified, reason=_LEVELS[o.verified])
+        yield proof._replace(uri=o.uri, version_id=o.version_id, etag=o.etag, sha256=o.sha256)
+
+
+def describe_routes(routes: Iterable[RouteSpec]) -> dict[str, str]:
+    """Each rule of the spec in words, by name: what ROUTE events give as their reason."""
+    return {
+        route.name: ", ".join(
+            f"{name} {', '.join(value) if isinstance(value, list) else value}"
+            for name, value in route.model_dump(mode="json", exclude_defaults=True).items()
+            if name not in ("name", "protect", "skip")
+        )
+        for route in routes
+    }
+
+
+def _end(o: Outcome, at: datetime, dead: Container[str] | None) -> Event:
+    """The event that says what became of the file."""
+    if o.status == "failed":
+        type_ = "DEADLETTER" if dead is None or o.file.key in dead else "DROP"
+    else:
+        type_ = _ENDS[o.status]
+    if o.arrived and o.status != "skipped" and o.uri == o.file.uri:
+        type_ = "ADOPT"  # it lies where it lay
+    relationship = "success" if o.arrived else "skip" if o.status == "skipped" else "failure"
+    return _event(type_, o.file, at, _COMPONENTS.get(type_))._replace(
+        duration_ms=o.duration_ms,
+        uri=o.uri,
+        version_id=o.version_id,
+        etag=o.etag,
+        sha256=o.sha256,
+        bytes=o.moved_bytes,
+        attempt=o.attempts,
+        relationship=relationship,
+        rule_id=o.route,
+        kind=o.kind,
+        reason=o.reason,
+    )
+
+
+def _event(type_: str, file: SourceFile, at: datetime, component: str | None) -> Event:
+    return Event(type_, file.key, file.uri, at, file.version, file.size, component=component)
