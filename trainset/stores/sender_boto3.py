@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from trainset.errors import SourceChanged
+from trainset.errors import NotSupported, SourceChanged
 from trainset.stores.sender import (
     Body,
     Extra,
@@ -16,6 +16,7 @@ from trainset.stores.sender import (
     body_blocks,
     body_length,
     byte_range,
+    check_range,
     known_version,
     reply_time,
     total_of,
@@ -65,7 +66,13 @@ class Boto3Sender:
         }
         wanted = {key: value for key, value in wanted.items() if value is not None}
         reply = self._client.get_object(Bucket=self._bucket, Key=name, **wanted, **extra)
-        return Boto3Download(reply, self._pace)
+        download = Boto3Download(reply, self._pace)
+        try:
+            check_range(reply.get("ContentRange"), start)
+        except NotSupported:
+            download.close()
+            raise
+        return download
 
     def close(self) -> None:
         self._client.close()

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import IncompleteReadError
 
+from trainset.errors import NotSupported
 from trainset.model import Credentials
 from trainset.stores.connections import Pool
 from trainset.stores.exchange import Exchange, keep, network_error
@@ -20,6 +21,7 @@ from trainset.stores.sender import (
     Reply,
     body_length,
     byte_range,
+    check_range,
     known_version,
     reply_time,
     total_of,
@@ -91,6 +93,11 @@ class FastSender:
         connection, reply = self._signed(
             "GetObject", "GET", name, query, headers, b"", EMPTY_SHA256, again=True
         )
+        try:
+            check_range(reply.headers["content-range"], start)
+        except NotSupported:
+            connection.close()
+            raise
         return FastDownload(self._endpoint, self._pool, connection, reply, self._pace)
 
     def close(self) -> None:
