@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from typing import Any
 
@@ -85,6 +87,8 @@ def make_client(credentials: Credentials) -> Any:
         events.register_first(f"choose-signer.s3.{operation}", _choose_signer)
     for operation in ("CreateMultipartUpload", "CopyObject"):
         events.register(f"before-call.s3.{operation}", _lock_wants_md5)
+    for operation in ("PutObjectRetention", "PutObjectLegalHold"):
+        events.register(f"before-call.s3.{operation}", _md5_not_crc)
     return client
 
 
@@ -97,3 +101,10 @@ def _lock_wants_md5(params: dict[str, Any], **_: Any) -> None:
     headers = params["headers"]
     if any(name.lower().startswith(_LOCK) for name in headers):
         headers["Content-MD5"] = _EMPTY_MD5
+
+
+def _md5_not_crc(params: dict[str, Any], **_: Any) -> None:
+    """boto3 adds a CRC where an operation demands a checksum; B2 wants Content-MD5 there."""
+    digest = hashlib.md5(params["body"], usedforsecurity=False).digest()
+    params["headers"]["Content-MD5"] = base64.b64encode(digest).decode()
+    params["context"].get("checksum", {}).pop("request_algorithm", None)

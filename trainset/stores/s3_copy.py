@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from trainset.errors import TransientError
+from trainset.errors import SourceChanged, TransientError
 from trainset.stores.base import ObjectInfo
+from trainset.stores.s3_lock import ensure_locked
 from trainset.stores.s3_multipart import begin
 from trainset.stores.s3_pool import finish
 
@@ -45,9 +46,31 @@ def copy_object(
             found=lambda: _copied(store, key, size, etag),
         )
     info = store.head(key)
+    if version_id is None:
+        _check_source(store, key, source, path, etag, size, info)
     if info is None or info.size != size:
         raise TransientError(f"{store.uri(key)}: not whole after its copy; run again")
+    ensure_locked(store, key, info)
     return info
+
+
+def _check_source(
+    store: S3Store,
+    key: str,
+    source: S3Store,
+    path: str,
+    etag: str,
+    size: int,
+    copy: ObjectInfo | None,
+) -> None:
+    """Take the copy back when the source was overwritten: Ceph heeds no ``CopySourceIfMatch``."""
+    found = source.head(path)
+    if found is not None and (found.version, found.size) == (etag, size):
+        return
+    if copy is not None:
+        which = {"VersionId": copy.version_id} if copy.version_id else {}
+        store.request("delete", key, lambda: store.named("delete_object", key, **which))
+    raise SourceChanged(path)
 
 
 def _copied(store: S3Store, key: str, size: int, etag: str) -> ObjectInfo | None:

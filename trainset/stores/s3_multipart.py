@@ -6,8 +6,9 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from trainset.errors import TrainsetError, TransientError, UploadLost
+from trainset.errors import NotFound, TrainsetError, TransientError
 from trainset.stores.base import ObjectInfo, Part, PartLog, Upload
+from trainset.stores.s3_lock import ensure_locked
 from trainset.stores.s3_protect import object_parameters
 from trainset.stores.sender import Body
 
@@ -69,13 +70,14 @@ class Multipart:
         info: ObjectInfo | None = None
         try:
             info = store.request("put", self._key, send, found=there)
-        except UploadLost:
+        except NotFound:
             # When the reply was lost, the upload is gone and the object is there.
             if (info := there()) is None:
                 raise
         info = info or there()
         if info is None:
             raise TransientError(f"{self._uri}: not there after its upload; run again")
+        ensure_locked(store, self._key, info)
         self.forget()
         return info
 
@@ -86,7 +88,7 @@ class Multipart:
             store.request(
                 "abort", self._key, lambda: store.client.abort_multipart_upload(**self._where())
             )
-        except UploadLost:
+        except NotFound:
             pass  # gone already
         except TrainsetError as err:
             _log.warning(
@@ -100,7 +102,11 @@ class Multipart:
             self._log.end(self._uri)
 
     def stored_parts(self) -> dict[int, tuple[int, str]]:
-        """Number -> (size, ETag) of the parts that the store has. Raises UploadLost."""
+        """Number -> (size, ETag) of the parts that the store has.
+
+        Raises:
+            NotFound: the store has lost the upload (Ceph says so as if it were a key).
+        """
         store, found = self._store, dict[int, tuple[int, str]]()
         query: dict[str, Any] = self._where()
         while True:
@@ -145,7 +151,7 @@ def begin_or_resume(
                 noted = {p.number: p for p in log.parts(uri)}
                 kept = {n: p for n, p in noted.items() if stored.get(n) == (p.size, p.etag)}
                 return Multipart(store, key, found, kept, log)
-            except UploadLost:
+            except NotFound:
                 log.end(uri)
     metadata = {} if sha256 is None else {"sha256": sha256}
     return begin(store, key, size, part_size, sha256, metadata, content_type, log)

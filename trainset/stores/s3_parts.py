@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from trainset.errors import ChecksumMismatch, SourceChanged, UploadLost
 from trainset.stores.base import ObjectInfo, PartLog
 from trainset.stores.parts import part_bytes
+from trainset.stores.s3_lock import ensure_locked
 from trainset.stores.s3_multipart import Multipart, begin_or_resume
 from trainset.stores.s3_pool import failed, finish, stop
 from trainset.stores.sender import Piece
@@ -86,6 +87,7 @@ def _finished(store: S3Store, key: str, size: int, sha256: str, log: PartLog) ->
         return None
     info = store.stored(key, size, sha256)
     if info is not None:
+        ensure_locked(store, key, info)
         log.end(store.uri(key))
     return info
 

@@ -49,10 +49,15 @@ class Protector:
         }
 
     def write(self) -> dict[str, str]:
-        """For requests that make an object; the lock's end counts from now."""
-        extra = self.read()
+        """For requests that make an object."""
+        extra = self.read() | self.lock()
         if self._protection.encryption == "b2":
             extra["ServerSideEncryption"] = "AES256"
+        return extra
+
+    def lock(self) -> dict[str, str]:
+        """Object Lock and legal hold; the lock's end counts from now."""
+        extra: dict[str, str] = {}
         if self._protection.lock is not None and self._protection.lock_days is not None:
             until = datetime.now(UTC) + timedelta(days=self._protection.lock_days)
             extra["ObjectLockMode"] = self._protection.lock.upper()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 ReadRange = Callable[[int, int], bytes]  # (start, length) -> just these bytes
 
 _PART = 16 * MIB
-_HELD = 4 * _PART  # bytes of parts in memory; one part at least
+HELD_BYTES = 4 * _PART  # bytes of parts in memory; one part at least
 
 
 def upload_ranges(
@@ -88,7 +88,7 @@ def _send_ranges(
     """Read and send a few parts at once, hash them in order; the sha256 of the whole."""
     whole = hashlib.sha256()
     starts = deque(enumerate(range(0, size, part_size), 1))
-    at_once = max(1, _HELD // part_size)
+    at_once = max(1, HELD_BYTES // part_size)
     window: deque[tuple[Future[bytes], Future[None]]] = deque()
 
     def carry(number: int, start: int, read: Future[bytes]) -> None:
