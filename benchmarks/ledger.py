@@ -84,7 +84,8 @@ def _batches(first: int, files: int) -> Iterator[list[SourceFile]]:
 
 
 def _file(number: int) -> SourceFile:
-    path = f"camera-{number % 12:02d}/2026-01-{number % 28 + 1:02d}/frame-{number:09d}.jpg"
+    # Ascending, as a listing is; the hashes are not: they go all over their index.
+    path = f"camera-{number // 100_000:02d}/2026-01-{number // 5000 % 20 + 1:02d}/{number:09d}.jpg"
     return SourceFile(
         key=f"cameras/{path}",
         source="cameras",

@@ -28,7 +28,8 @@ def measured(command: Sequence[str], *, environment: Mapping[str, str] | None = 
     with tempfile.NamedTemporaryFile(prefix="usage-") as found:
         done = subprocess.run(
             [sys.executable, "-S", "-E", __file__, found.name, *command],
-            env={**os.environ, **(environment or {})},
+            # Programs run as installed, with their compiled modules.
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "", **(environment or {})},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,

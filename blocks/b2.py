@@ -9,12 +9,13 @@ from typing import Any
 from prefect.blocks.abstract import CredentialsBlock
 from prefect_aws import S3Bucket
 from prefect_aws.client_parameters import AwsClientParameters
-from pydantic import Field, SecretStr, field_validator
+from pydantic import ConfigDict, Field, SecretStr, field_validator
 
 from trainset.model import Credentials
 from trainset.stores import open_store
 from trainset.stores.base import ObjectStore
 from trainset.stores.s3_client import make_client, normal_endpoint, region_of
+from trainset.stores.s3_probe import is_customer_key
 
 _LOGO = "https://www.backblaze.com/favicon.ico"  # fetched by the browser, never by us
 _LOCK = Lock()
@@ -46,6 +47,8 @@ class B2Credentials(CredentialsBlock):
         In dataset.yaml then: `credentials: training`.
     """
 
+    model_config = ConfigDict(hide_input_in_errors=True)  # it may hold the secret
+
     _block_type_name = "Backblaze B2 Credentials"
     _block_type_slug = "b2-credentials"
     _logo_url = _LOGO
@@ -68,6 +71,26 @@ class B2Credentials(CredentialsBlock):
         examples=["https://s3.us-west-004.backblazeb2.com"],
     )
 
+    customer_key: SecretStr | None = Field(
+        default=None,
+        title="Customer key (SSE-C)",
+        description="Only for encryption with a key of your own: 32 bytes in base64, as "
+        "`openssl rand -base64 32` prints them. Without it the objects cannot be read again.",
+    )
+
+    @field_validator("customer_key", mode="before")
+    @classmethod
+    def _none(cls, value: Any) -> Any:
+        plain = value.get_secret_value() if isinstance(value, SecretStr) else value
+        return value if plain else None  # a form sends what was left empty as ""
+
+    @field_validator("customer_key")
+    @classmethod
+    def _whole_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not is_customer_key(value.get_secret_value()):
+            raise ValueError("a customer key is 32 bytes in base64: openssl rand -base64 32")
+        return value
+
     @field_validator("endpoint")
     @classmethod
     def _normal(cls, value: str) -> str:
@@ -76,7 +99,10 @@ class B2Credentials(CredentialsBlock):
     def to_credentials(self) -> Credentials:
         """What the library takes."""
         return Credentials(
-            key_id=self.key_id, application_key=self.application_key, endpoint=self.endpoint
+            key_id=self.key_id,
+            application_key=self.application_key,
+            endpoint=self.endpoint,
+            customer_key=self.customer_key,
         )
 
     def get_client(self, client_type: str = "s3") -> Any:

@@ -10,6 +10,18 @@
     bucket_folder = "street-scenes"
     credentials = "training"                     # the name of a b2-credentials block
 
+    [media-destination.archive]                  # `to: block:archive` in a transfer rule
+    bucket_name = "acme-archive"
+    credentials = "training"
+    lock = "governance"
+    lock_days = 365
+
+    [ledger-database.shared]                     # `ledger: shared` in the transfer section
+    host = "db.acme.example"
+    database = "trainset"
+    user = "transfer"
+    password = "$LEDGER_PASSWORD"
+
     [local-store.cameras]
     folder = "/mnt/nas/cameras"
 
@@ -28,12 +40,14 @@ from typing import Any
 from prefect.blocks.core import Block
 from pydantic import ValidationError
 
-from blocks import B2Bucket, B2Credentials, LocalStore
+from blocks import B2Bucket, B2Credentials, LedgerDatabase, LocalStore, MediaDestination
 from trainset.errors import InputError, NotFound, SpecError
 
 TYPES: dict[str, type[Block]] = {
     "b2-credentials": B2Credentials,  # first: buckets refer to them
     "b2-bucket": B2Bucket,
+    "media-destination": MediaDestination,
+    "ledger-database": LedgerDatabase,
     "local-store": LocalStore,
 }
 FROM_ENVIRONMENT = """
@@ -42,6 +56,7 @@ key_id = "$B2_KEY_ID"
 application_key = "$B2_APPLICATION_KEY"
 endpoint = "$TRAINSET_S3_ENDPOINT"
 """
+OWN_KEY = "TRAINSET_SSE_C_KEY"
 
 
 def register_blocks(file: Path | None = None) -> int:
@@ -55,7 +70,8 @@ def register_blocks(file: Path | None = None) -> int:
     """
     where = str(file) if file else "the environment"
     try:
-        text = file.read_text(encoding="utf-8") if file else FROM_ENVIRONMENT
+        own = f'customer_key = "${OWN_KEY}"\n' if os.environ.get(OWN_KEY) else ""
+        text = file.read_text(encoding="utf-8") if file else FROM_ENVIRONMENT + own
         wanted = tomllib.loads(text)
     except (OSError, tomllib.TOMLDecodeError) as err:
         raise InputError(f"{where} cannot be read ({err}); mend it and run again") from err
@@ -79,7 +95,7 @@ def _build(wanted: Mapping[str, Any], environment: Mapping[str, str]) -> list[tu
             if not isinstance(fields, dict):
                 raise SpecError(f"{where}: found {fields!r:.40}; it must be a table of fields")
             values = {key: _value(where, key, fields[key], environment) for key in fields}
-            if slug == "b2-bucket":
+            if slug in ("b2-bucket", "media-destination"):
                 values["credentials"] = _named(where, values.get("credentials"), built)
             try:
                 built.append((name, block_type(**values)))

@@ -1,11 +1,26 @@
-"""From a block's name in the spec to the credentials that the library takes."""
+"""From a block's name in the spec to what the library takes."""
 
 from __future__ import annotations
 
-from prefect.blocks.core import Block
+from typing import NamedTuple
 
-from trainset.errors import NotFound
-from trainset.model import Credentials
+from prefect.blocks.core import Block
+from pydantic import SecretStr
+
+from blocks.destination import MediaDestination
+from blocks.ledger import LedgerDatabase
+from trainset.errors import InputError, NotFound
+from trainset.model import Credentials, StoreOptions
+
+BLOCK = "block:"  # how a rule's `to` names a block
+
+
+class Destination(NamedTuple):
+    """A place that a rule names, as ``trainset.stores.open_store`` takes it."""
+
+    url: str
+    credentials: Credentials | None
+    options: StoreOptions | None
 
 
 def resolve_credentials(name: str | None) -> Credentials | None:
@@ -18,13 +33,58 @@ def resolve_credentials(name: str | None) -> Credentials | None:
     """
     if name is None:
         return None
-    reference = name if "/" in name else f"b2-credentials/{name}"
+    block = _load(name, "b2-credentials", "take 'credentials:' out of the spec")
+    found: Credentials = block.to_credentials()
+    return found
+
+
+def resolve_destination(to: str) -> Destination:
+    """The place that a rule's ``to`` names.
+
+    Args:
+        to: ``block:<name>`` of a media destination, ``block:<type>/<name>`` of a bucket or folder;
+            all else is a url or a folder, and comes back as it is.
+    Raises:
+        NotFound: no such block on this Prefect server.
+        InputError: a block of a kind that is no place.
+    """
+    if not to.startswith(BLOCK):
+        return Destination(to, None, None)
+    name = to.removeprefix(BLOCK)
+    block = _load(name, "media-destination", "write a bucket's url after 'to:'")
+    if isinstance(block, MediaDestination):
+        return Destination(block.url, block.to_credentials(), block.options)
+    if not hasattr(block, "url") or not hasattr(block, "to_credentials"):
+        raise InputError(
+            f"to: {to}: a block of type {block.get_block_type_slug()!r} is no place; name a "
+            "media-destination, b2-bucket or local-store"
+        )
+    return Destination(str(block.url), block.to_credentials(), None)
+
+
+def resolve_ledger_url(name: str | None) -> SecretStr | None:
+    """The database url of the ledger block called ``name``; None: the ledger is a local file.
+
+    Args:
+        name: ``ledger-database/<name>``, or ``<name>`` alone.
+    Raises:
+        NotFound: no such block on this Prefect server.
+        InputError: a block of another kind.
+    """
+    if name is None:
+        return None
+    block = _load(name, "ledger-database", "take 'ledger:' out of the spec")
+    if not isinstance(block, LedgerDatabase):
+        raise InputError(f"ledger: {name}: this block is no ledger-database; name one that is")
+    return block.url
+
+
+def _load(name: str, slug: str, otherwise: str) -> Block:
+    reference = name if "/" in name else f"{slug}/{name}"
     try:
-        block = Block.load(reference)
+        return Block.load(reference)
     except ValueError as err:
         raise NotFound(
             f"the Prefect server has no block {reference!r}; save it with "
-            "'python -m flows register-blocks', or take 'credentials:' out of the spec"
+            f"'python -m flows register-blocks', or {otherwise}"
         ) from err
-    found: Credentials = block.to_credentials()
-    return found

@@ -8,11 +8,14 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from trainset.errors import TrainsetError
 
+PLAN = "plan-transfer"
 FLOWS = {
     "pipeline": "transfer, sync, align, compute, commit and export: what dataset.yaml says",
+    PLAN: "say what a transfer would move and cost, by rule; reads no file, needs no server",
     "transfer-media": "move new and changed media into the home, and commit their rows",
     "sync-metadata": "read new and changed labels, match them with media, and commit",
     "build-tables": "match all labels with all media again, and commit what changed",
@@ -21,6 +24,7 @@ FLOWS = {
 }
 OTHERS = {
     "demo": "the whole way on a folder (or on a generated sample), no spec to write",
+    "verify-transfer": "compare a commit's media with the places they were sent to",
     "doctor": "what this machine, its credentials and B2 settings lack, and how to mend it",
     "ui": "open the Prefect UI over the runs that were recorded here",
     "register-blocks": "save the Prefect blocks for credentials and stores from the environment",
@@ -39,6 +43,9 @@ def parser() -> argparse.ArgumentParser:
     for name, text in FLOWS.items():
         one = commands.add_parser(name, help=text, description=text)
         one.add_argument("spec", type=Path, help="the dataset spec, dataset.yaml")
+        if name == PLAN:
+            _plan_arguments(one)
+            continue
         one.add_argument("--dry-run", action="store_true", help="say what would happen, and stop")
         if name in ("pipeline", "compute-columns"):
             one.add_argument(
@@ -62,6 +69,7 @@ def parser() -> argparse.ArgumentParser:
         "ViT-B-32/laion2b_s34b_b79k; it is fetched where it is not on disk",
     )
     demo.add_argument("--dry-run", action="store_true", help="say what would happen, and stop")
+    _verify_arguments(commands)
     doctor = commands.add_parser("doctor", help=OTHERS["doctor"], description=OTHERS["doctor"])
     doctor.add_argument("--home", help="also look at this home or bucket")
     doctor.add_argument("--spec", type=Path, help="also look at the buckets that this spec names")
@@ -77,6 +85,44 @@ def parser() -> argparse.ArgumentParser:
     )
     blocks.add_argument("--from", dest="file", type=Path, help="a TOML file of blocks")
     return top
+
+
+def _plan_arguments(plan: argparse.ArgumentParser) -> None:
+    plan.add_argument("--bandwidth", help="of your line, as 500Mbit/s (default: the spec's limit)")
+    plan.add_argument("--rates", type=Path, help="a card of prices (default: Backblaze B2's)")
+    plan.add_argument(
+        "--verify",
+        choices=["L0", "L1", "L2", "L3", "L4"],
+        help="count the calls of a verification too (default: the spec's level)",
+    )
+    plan.add_argument(
+        "--sample", type=_share, default=1.0, help="how much L3 and L4 read: 1%% or 0.01"
+    )
+    plan.add_argument("--format", choices=["table", "json"], default="table")
+
+
+def _verify_arguments(commands: Any) -> None:
+    text = OTHERS["verify-transfer"]
+    verify = commands.add_parser("verify-transfer", help=text, description=text)
+    verify.add_argument("spec", type=Path, help="the dataset spec, dataset.yaml")
+    verify.add_argument(
+        "--level",
+        choices=["L2", "L3", "L4"],
+        help="L2: a listing; L3: also read objects back; L4: also read the sources again "
+        "(default: the spec's, at least L2)",
+    )
+    verify.add_argument(
+        "--sample", type=_share, help="how much L3 and L4 read: 1%% or 0.01 (default: the spec's)"
+    )
+    verify.add_argument("--seed", type=int, default=0, help="chooses the sample (default: 0)")
+    verify.add_argument("--ref", default="main", help="branch, tag or commit (default: main)")
+
+
+def _share(text: str) -> float:
+    share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is no share: write 0% to 100%, or 0 to 1")
+    return share
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -103,6 +149,10 @@ def _dispatch(options: argparse.Namespace) -> int:
 
         return serve_ui()
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")
+    if options.command == PLAN:
+        from flows.adhoc_plan import run_plan
+
+        return run_plan(options)
     if options.command == "register-blocks":
         from flows.server import managed_server
 
@@ -114,8 +164,10 @@ def _dispatch(options: argparse.Namespace) -> int:
         from flows.demo import run_demo
 
         return run_demo(options)
-    from flows.adhoc import run_flow
+    from flows.adhoc import run_flow, run_verify
 
+    if options.command == "verify-transfer":
+        return run_verify(options)
     return run_flow(options)
 
 

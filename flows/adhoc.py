@@ -25,6 +25,30 @@ def run_flow(options: argparse.Namespace) -> int:
         return tell(state, spec)
 
 
+def run_verify(options: argparse.Namespace) -> int:
+    """Run the verification and print what it found; returns 1 when there are faults, else 0."""
+    from trainset.run.verify_transfer import verify_text
+    from trainset.transfer.verify_report import VerifyResult
+
+    load_spec(options.spec)  # a fault in the spec is told before a server is started
+    with managed_server():
+        from flows.verify_transfer import verify_transfer
+
+        found = verify_transfer(
+            str(options.spec),
+            level=options.level,
+            sample=options.sample,
+            ref=options.ref,
+            seed=options.seed,
+            return_state=True,
+        ).result(raise_on_failure=False)
+    if not isinstance(found, VerifyResult):
+        print(f"verify-transfer: failed: {found}", file=sys.stderr)
+        return 1
+    print(verify_text(found))
+    return int(not found.ok)
+
+
 def tell(state: Any, spec: DatasetSpec) -> int:
     """Print how a flow ended; returns the exit status."""
     outcome = state.result(raise_on_failure=False)

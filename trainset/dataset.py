@@ -15,7 +15,9 @@ from trainset.model import Commit, Credentials
 if TYPE_CHECKING:
     from trainset.tables.base import Table
     from trainset.tables.lineage import Lineage
+    from trainset.tables.trace import Trace
     from trainset.tables.view import TableView
+    from trainset.transfer.ledger import Ledger
     from trainset.versions.base import Snapshot, TableChange
     from trainset.versions.diff import Diff, RowChange, RowDiff
 
@@ -111,6 +113,18 @@ class Dataset:
             snapshot=self.snapshot,
             functions=self.function,
         )
+
+    def trace(self, file: str, *, ledger: Ledger | None = None) -> Trace:
+        """A file's story over all runs, by key, path, source uri, sha256, row id or uri.
+
+        Args:
+            ledger: for tries that no run has told of; None: there is none.
+        Raises:
+            NotFound: nothing goes by this name; close names are listed.
+        """
+        from trainset.tables.trace import trace_file
+
+        return trace_file(self, file, ledger)
 
     def read_media(self, uri: str, version_id: str | None = None) -> bytes:
         """The bytes behind a ``uri`` of the media table, of the version that its row names.

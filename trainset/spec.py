@@ -20,10 +20,12 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from trainset.errors import SpecError
 from trainset.model import Protection, StoreOptions
 from trainset.stores.bandwidth import parse_bandwidth
+from trainset.stores.urls import has_secret
 
 MatchMethod = Literal["key", "path", "near", "filename", "sha256"]
 ColumnOp = Literal["image_info", "thumbnail", "phash", "ocr", "open_clip"]
@@ -80,7 +82,10 @@ class MediaSource(SpecModel):
 
     name: str = Field(pattern=_NAME)
     from_: str = Field(
-        alias="from", description="a folder, s3://bucket/prefix or b2://bucket/prefix"
+        alias="from",
+        description="a folder; s3://bucket/prefix or b2://bucket/prefix; a list of URLs (a file or "
+        "an http(s) URL: urls.txt, or .csv, .jsonl, .parquet with a column url); or any url that "
+        "fsspec has a driver for: gs://, abfs://, hdfs://, sftp://, webdav://, zip://…",
     )
     include: tuple[str, ...] = ("**/*",)
     exclude: tuple[str, ...] = ()
@@ -111,6 +116,18 @@ class MediaSource(SpecModel):
                 "always made"
             )
         return self
+
+    @field_validator("from_")
+    @classmethod
+    def _no_secret(cls, value: str) -> str:
+        # The spec is committed: a password in it could never be taken back.
+        if "://" in value and has_secret(value):
+            raise PydanticCustomError(
+                "secret",
+                "a password or signature in the url would be committed with the spec; leave it out "
+                "(fsspec's drivers read FSSPEC_<SCHEME>_PASSWORD and their own settings)",
+            )
+        return value
 
 
 class RouteSpec(SpecModel):
@@ -177,9 +194,12 @@ class TransferSpec(SpecModel):
     unmatched: Literal["home", "skip", "fail"] | None = Field(
         default=None, description="files that no rule takes; must be said where there are rules"
     )
-    verify: Literal["L1"] = Field(
-        default="L1", description="L1: the store checks each upload, or we on its reply"
+    verify: Literal["L1", "L2", "L3", "L4"] = Field(
+        default="L1",
+        description="L1 the store checks each upload; L2 also compares a listing; L3 also reads "
+        "objects back; L4 also reads the sources again",
     )
+    sample: Share = Field(default=1.0, description="share of files that L3 and L4 read")
     sender: Literal["auto", "fast", "boto3"] = "auto"
     requests_per_second: float = Field(default=450.0, gt=0)
     bandwidth: str | None = Field(
@@ -381,6 +401,8 @@ def _absolute(place: str, folder: Path) -> str:
 def _explain(error: Any) -> str:
     parts = [str(p) for p in error["loc"]]
     where = ".".join(parts) or "(top)"
+    if error["type"] == "secret":
+        return f"{where}: {error['msg']}"  # never the value
     found = error.get("input")
     for word, meaning in LATER.items():
         if re.sub(r"\.\d+", "", where) == word:

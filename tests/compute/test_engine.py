@@ -196,7 +196,7 @@ def test_each_medium_is_read_and_decoded_once_for_all_columns(
 ) -> None:
     reads: list[str] = []
     real = home.read_media
-    monkeypatch.setattr(home, "read_media", lambda uri: (reads.append(uri), real(uri))[1])
+    monkeypatch.setattr(home, "read_media", lambda uri, pin: (reads.append(uri), real(uri, pin))[1])
     operators = {
         "red": Recorder(tmp_path / "one"),
         "again": Recorder(tmp_path / "two", version="b"),

@@ -156,3 +156,37 @@ def test_base_rows_say_what_the_plan_needs(table: LanceTable) -> None:
     assert (row.size, row.source_version, row.source_state) == (100, "t1", "present")
     assert row.sha256 == "1" * 64
     assert row.unreadable is None
+
+
+def adopted(pin: str, *, sha: str | None = None, facts: MediaFacts = FACTS) -> Outcome:
+    file = File("raw/a.jpg", "s3://raw/a.jpg", 100, f"etag of {pin}")
+    return Outcome(file, "skipped", sha, file.uri, pin, facts)
+
+
+def test_a_medium_without_sha256_is_known_by_uri_and_version(table: LanceTable) -> None:
+    upsert_media(table, [adopted("v1")], now=NOW)
+    fill(table)
+    assert upsert_media(table, [adopted("v1")], now=NOW).unchanged == 1
+    assert by_key(table)["raw/a.jpg"]["text"] == "words"
+    assert upsert_media(table, [adopted("v2")], now=NOW).updated == 1
+    row = by_key(table)["raw/a.jpg"]
+    assert (row["version_id"], row["sha256"], row["text"]) == ("v2", None, None)
+
+
+def test_what_was_found_out_of_a_version_stays_when_it_is_adopted_unread_again(
+    table: LanceTable,
+) -> None:
+    upsert_media(table, [adopted("v1", sha="1" * 64)], now=NOW)
+    fill(table)
+    unread = MediaFacts(mime="image/jpeg", modality="image")
+    assert upsert_media(table, [adopted("v1", facts=unread)], now=NOW).unchanged == 1
+    row = by_key(table)["raw/a.jpg"]
+    assert (row["sha256"], row["width"], row["text"]) == ("1" * 64, 640, "words")
+
+
+def test_the_same_bytes_in_a_new_version_keep_their_cells(table: LanceTable) -> None:
+    upsert_media(table, [adopted("v1", sha="1" * 64)], now=NOW)
+    fill(table)
+    assert upsert_media(table, [adopted("v2", sha="1" * 64)], now=NOW).updated == 1
+    row = by_key(table)["raw/a.jpg"]
+    assert (row["version_id"], row["text"]) == ("v2", "words")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from trainset.cli import commands
+from trainset.cli import commands, files
 
 _WHERE = (
     "SQL condition; a dotted name of another table means that some row of it fits: "
@@ -66,6 +66,14 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
     lineage = command("lineage", commands.lineage, "where one row comes from")
     lineage.add_argument("row", help="row id or key")
+
+    trace = command("trace", files.trace, "a file's whole story, over all runs (times in UTC)")
+    trace.add_argument("file", help="key, path, source uri, sha256 or row id")
+
+    dead_letters = command(
+        "dead-letters", files.dead_letters, "files that no run tries again by itself", ref=False
+    )
+    dead_letters.add_argument("--kind", help="of one kind of error only")
 
     verify = command(
         "verify", commands.verify, "hash the media again; check manifest, provenance and root hash"

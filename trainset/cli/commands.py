@@ -130,6 +130,8 @@ def verify(options: argparse.Namespace) -> Answer:
     )
     for fault in report.faults:
         say(f"{fault.key}: {fault.reason}")
+    if report.note:
+        say(f"{report.unhashed} {report.note}")
     data = {"ok": report.ok, **report.model_dump()}
     counts = {**data, "faults": len(report.faults)}
     rows = [{"field": name, "value": value} for name, value in counts.items()]

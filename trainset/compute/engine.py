@@ -6,6 +6,7 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from trainset.compute.base import ItemError, Operator
 from trainset.compute.cache import CellCache
 from trainset.compute.cells import Filled, stage_cells
 from trainset.compute.context import processors
-from trainset.compute.items import compute_batch, prepare_item
+from trainset.compute.fetch import Found
+from trainset.compute.items import Prepared, compute_batch, prepare_item
 from trainset.compute.plan import Columns, DueRow, Operators, due_rows
 from trainset.home import Home
 from trainset.model import CellTotals, Frozen, LeftOut
@@ -23,6 +25,7 @@ from trainset.tables.base import Table
 
 Progress = Callable[[int], None]
 Work = list[tuple[DueRow, tuple[str, ...]]]  # one content each, and the columns it misses
+Inputs = list[tuple[str, dict[str, Any]]]  # content id, prepared input by column
 
 
 class PartitionResult(Frozen):
@@ -53,6 +56,9 @@ def compute_partition(
     the batch in flight and the one being prepared. The table needs its computed columns
     (``add_computed_columns``).
 
+    A row without sha256 gets it from this read, with the facts it lacks, in the same fill as its
+    cells; its ``row_fp`` changes by that, its cells are those of the sha256.
+
     Args:
         columns, operators: by column name; operators as ``registry.build`` made them.
         threads: None: one a processor.
@@ -68,14 +74,20 @@ def compute_partition(
     tell(cached)
     for name in sorted({name for _, names in work for name in names}):
         operators[name].setup()
+    fresh: set[tuple[str, str]] = set()  # (content id, column) of what was computed here
+    read: dict[str, Found] = {}  # by the content id of rows whose sha256 was not known
     for batch in _batches(work, operators, home, threads or processors()):
-        done = _compute(batch, operators)
+        read |= {row.content: item.found for row, item in batch if item.found is not None}
+        inputs, known = _settle(batch, filled, operators, cache)
+        done = _compute(inputs, operators)
         cache.put((operators[name].function.fn_id, _values(cells)) for name, cells in done.items())
         for name, cells in done.items():
             filled[name].update(cells)
-        tell(sum(len(cells) for cells in done.values()))
-    totals, errors = _count(due, filled, work)
-    token = stage_cells(table, fragment, due, operators, filled) if due else None
+            fresh |= {(content, name) for content in cells}
+        tell(known + sum(len(cells) for cells in done.values()))
+    due, found = _found_out(due, filled, read)
+    totals, errors = _count(due, filled, fresh)
+    token = stage_cells(table, fragment, due, operators, filled, found) if due or found else None
     return PartitionResult(token=token, totals=totals, errors=errors)
 
 
@@ -95,26 +107,68 @@ def _from_cache(
     cached = 0
     for name, rows in due.items():
         operator = operators[name]
-        wanted = sorted({row.sha256 for row in rows})
+        wanted = sorted({row.sha256 for row in rows if row.sha256 is not None})
         filled[name] = dict(cache.get(operator.function.fn_id, wanted, operator.output))
         for row in rows:
-            if row.sha256 in filled[name]:
+            if row.content in filled[name]:
                 cached += 1
             else:
-                names = missing.setdefault(row.sha256, (row, []))[1]
+                names = missing.setdefault(row.content, (row, []))[1]
                 if name not in names:
                     names.append(name)
     return filled, [(row, tuple(names)) for row, names in missing.values()], cached
 
 
+def _settle(
+    batch: Sequence[tuple[DueRow, Prepared]], filled: Filled, operators: Operators, cache: CellCache
+) -> tuple[Inputs, int]:
+    """What is left to compute of a batch, by content id; cells of newly known content may be there.
+
+    Returns:
+        (content id, input by column) of each content, and how many cells were filled without.
+    """
+    inputs: dict[str, dict[str, Any]] = {}
+    known = 0
+    for row, item in batch:
+        content = row.content if item.found is None else item.found.sha256
+        for name, value in item.inputs.items():
+            if item.found is not None and content not in filled[name]:
+                operator = operators[name]
+                filled[name] |= cache.get(operator.function.fn_id, [content], operator.output)
+            if content in filled[name] or name in inputs.get(content, ()):
+                known += 1
+            else:
+                inputs.setdefault(content, {})[name] = value
+    return list(inputs.items()), known
+
+
+def _found_out(
+    due: Mapping[str, list[DueRow]], filled: Filled, read: Mapping[str, Found]
+) -> tuple[dict[str, list[DueRow]], dict[str, Found]]:
+    """The due rows with the sha256 that was found, and what was found by row id.
+
+    Rows that turned out to be broken or of another kind are no longer due.
+    """
+    found: dict[str, Found] = {}
+    left: dict[str, list[DueRow]] = {}
+    for name, rows in due.items():
+        for row in rows:
+            if (new := read.get(row.content)) is not None:
+                found[row.row_id] = new
+                row = replace(row, sha256=new.sha256)
+            if row.content in filled[name]:
+                left.setdefault(name, []).append(row)
+    return left, found
+
+
 def _batches(
     work: Work, operators: Operators, home: Home, threads: int
-) -> Iterator[list[tuple[str, dict[str, Any]]]]:
-    """Prepared items (sha256, input by column), one batch being prepared while one is computed."""
+) -> Iterator[list[tuple[DueRow, Prepared]]]:
+    """Prepared items, one batch being prepared while one is computed."""
     if not work:
         return
     size = min(operators[name].batch_size for _, names in work for name in names)
-    pending: deque[tuple[str, Future[dict[str, Any]]]] = deque()
+    pending: deque[tuple[DueRow, Future[Prepared]]] = deque()
     items = iter(work)
     with (
         tempfile.TemporaryDirectory(dir=home.state, prefix="compute-") as scratch,
@@ -125,27 +179,27 @@ def _batches(
             for row, names in (pair for _, pair in zip(range(count), items, strict=False)):
                 due: dict[str, Operator] = {name: operators[name] for name in names}
                 job = pool.submit(prepare_item, home, row, due, Path(scratch))
-                pending.append((row.sha256, job))
+                pending.append((row, job))
 
         try:
             submit(size)
             while pending:
                 here = [pending.popleft() for _ in range(len(pending))]
                 submit(size)
-                yield [(sha256, job.result()) for sha256, job in here]
+                yield [(row, job.result()) for row, job in here]
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _compute(batch: Sequence[tuple[str, dict[str, Any]]], operators: Operators) -> Filled:
-    """Cells of one batch by column and sha256: one-element arrays, or ItemErrors."""
+def _compute(batch: Inputs, operators: Operators) -> Filled:
+    """Cells of one batch by column and content id: one-element arrays, or ItemErrors."""
     done: Filled = {}
     for name in sorted({name for _, inputs in batch for name in inputs}):
-        with_it = [(sha256, inputs[name]) for sha256, inputs in batch if name in inputs]
+        with_it = [(content, inputs[name]) for content, inputs in batch if name in inputs]
         values = compute_batch(operators[name], [item for _, item in with_it])
         done[name] = {
-            sha256: value if isinstance(value, ItemError) else _array(value, operators[name])
-            for (sha256, _), value in zip(with_it, values, strict=True)
+            content: value if isinstance(value, ItemError) else _array(value, operators[name])
+            for (content, _), value in zip(with_it, values, strict=True)
         }
     return done
 
@@ -158,19 +212,19 @@ def _array(value: Any, operator: Operator) -> pa.Array | ItemError:
 
 
 def _values(cells: Mapping[str, Any]) -> dict[str, pa.Array]:
-    return {sha256: cell for sha256, cell in cells.items() if not isinstance(cell, ItemError)}
+    return {content: c for content, c in cells.items() if not isinstance(c, ItemError)}
 
 
 def _count(
-    due: Mapping[str, list[DueRow]], filled: Filled, work: Work
+    due: Mapping[str, list[DueRow]], filled: Filled, fresh: set[tuple[str, str]]
 ) -> tuple[CellTotals, tuple[LeftOut, ...]]:
     """Totals by cell: the first row of a content was computed, its copies come from that."""
-    fresh = {(row.sha256, name) for row, names in work for name in names}
+    fresh = set(fresh)
     computed = cached = failed = 0
     errors = []
     for name, rows in due.items():
         for row in rows:
-            cell = filled[name][row.sha256]
+            cell = filled[name][row.content]
             if isinstance(cell, ItemError):
                 failed += 1
                 errors.append(
@@ -181,9 +235,9 @@ def _count(
                         reason=cell.message,
                     )
                 )
-            elif (row.sha256, name) in fresh:
+            elif (row.content, name) in fresh:
                 computed += 1
-                fresh.discard((row.sha256, name))
+                fresh.discard((row.content, name))
             else:
                 cached += 1
     return CellTotals(computed=computed, cached=cached, failed=failed), tuple(errors)

@@ -5,44 +5,62 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from trainset.compute.base import ItemError, Operator
+from trainset.compute.fetch import Found, fetch
 from trainset.compute.plan import DueRow
 from trainset.errors import MediaUnreadable, NotFound, TransientError
 from trainset.home import Home
 from trainset.media.asset import Asset
 
 log = logging.getLogger(__name__)
-IN_MEMORY_BYTES = 64 * 2**20  # larger media are read from a local file, piece by piece
+
+
+class Prepared(NamedTuple):
+    """Inputs by column, or ItemErrors in their place; ``found`` is new of the medium, if it is.
+
+    A medium that turns out to be broken, or of a kind that an operator does not take, has no
+    inputs of it: it is then as any row that the columns do not apply to.
+    """
+
+    inputs: dict[str, Any]
+    found: Found | None = None
 
 
 def prepare_item(
     home: Home, row: DueRow, operators: Mapping[str, Operator], scratch: Path
-) -> dict[str, Any]:
-    """Prepared inputs by column, or an ItemError in their place; never raises for the medium.
+) -> Prepared:
+    """Read a medium and prepare it for its operators; never raises for the medium.
 
     Deterministic operators come first: they always see Pillow's pixels, which a model may then
     share (see ``Asset.pixels``).
     """
-    local: Path | None = None
     try:
-        data, local = _fetch(home, row, scratch)
+        fetched = fetch(home, row, scratch)
     except Exception as err:
         problem = _error_of(err, "fetch")
-        return dict.fromkeys(operators, problem)
-    asset = Asset(row.key, data, row.mime, row.modality)
-    prepared: dict[str, Any] = {}
+        return Prepared(dict.fromkeys(operators, problem))
+    found = fetched.found
+    facts = None if found is None else found.facts
+    asset = Asset(row.key, fetched.data, row.mime, row.modality)
+    if facts is not None:
+        asset = Asset(row.key, fetched.data, facts.mime, facts.modality)
+        apply = facts.unreadable is None
+        operators = {
+            n: op for n, op in operators.items() if apply and facts.modality in op.modalities
+        }
+    inputs: dict[str, Any] = {}
     try:
         for name in sorted(operators, key=lambda n: not operators[n].function.deterministic):
             try:
-                prepared[name] = operators[name].prepare(asset)
+                inputs[name] = operators[name].prepare(asset)
             except Exception as err:
-                prepared[name] = _error_of(err, "op")
+                inputs[name] = _error_of(err, "op")
     finally:
-        if local is not None:
-            local.unlink(missing_ok=True)
-    return prepared
+        if fetched.remove is not None:
+            fetched.remove.unlink(missing_ok=True)
+    return Prepared(inputs, found)
 
 
 def compute_batch(operator: Operator, prepared: Sequence[Any]) -> list[Any]:
@@ -64,18 +82,6 @@ def compute_batch(operator: Operator, prepared: Sequence[Any]) -> list[Any]:
     for i, value in zip(good, made, strict=True):
         values[i] = value
     return values
-
-
-def _fetch(home: Home, row: DueRow, scratch: Path) -> tuple[bytes | Path, Path | None]:
-    """The medium's bytes, or a local path for a large one; and what to delete afterwards."""
-    if row.size <= IN_MEMORY_BYTES:
-        return home.read_media(row.uri), None
-    local = home.store.local_path(row.uri)
-    if local is not None:
-        return local, None
-    copy = scratch / row.sha256
-    home.store.fetch_file(row.uri, copy)
-    return copy, copy
 
 
 def _error_of(err: Exception, kind: str) -> ItemError:

@@ -50,15 +50,21 @@ class CellPlan(Frozen):
 
 @dataclass(frozen=True)
 class DueRow:
-    """One medium of which cells are due."""
+    """One medium of which cells are due; ``sha256`` is None until its bytes are first read."""
 
     row_id: str
     key: str
     uri: str
-    sha256: str
+    version_id: str | None
+    sha256: str | None
     mime: str
     modality: Modality
     size: int
+
+    @property
+    def content(self) -> str:
+        """The content id: the sha256, else uri and version id."""
+        return self.sha256 or f"{self.uri}\0{self.version_id or ''}"
 
 
 def plan_cells(
@@ -110,7 +116,7 @@ def _due_of_column(
     retry_failed: bool,
 ) -> Iterator[DueRow]:
     kinds = ", ".join(f"'{m}'" for m in sorted(operator.modalities))
-    where = f"unreadable IS NULL AND sha256 IS NOT NULL AND modality IN ({kinds})"
+    where = f"unreadable IS NULL AND uri IS NOT NULL AND modality IN ({kinds})"
     if spec.where:
         where += f" AND ({spec.where})"
     facts = list(DueRow.__dataclass_fields__)
@@ -130,7 +136,7 @@ def _due_of_column(
 
 
 def is_due(
-    sha256: str,
+    sha256: str | None,
     src: int | None,
     fn: str | None,
     err: str | None,
@@ -138,8 +144,8 @@ def is_due(
     fn_id: str,
     retry_failed: bool,
 ) -> bool:
-    """Whether one cell must be computed; pure."""
-    if src != hash64(sha256) or fn != fn_id:
+    """Whether one cell must be computed; pure. Without a sha256 nothing was computed yet."""
+    if sha256 is None or src != hash64(sha256) or fn != fn_id:
         return True
     return err is not None and (retry_failed or bool(json.loads(err).get("retryable")))
 

@@ -19,7 +19,7 @@ from trainset.spec import ExportSpec
 if TYPE_CHECKING:
     from trainset.dataset import Dataset
 
-FACTS = ("row_id", "key", "uri", "sha256", "size", "mime", "modality", "unreadable")
+FACTS = ("row_id", "key", "uri", "version_id", "sha256", "size", "mime", "modality", "unreadable")
 MAX_MEDIA_BYTES = {
     "webdataset": 8 * 2**30 - 1,  # what a USTAR header can say
     "huggingface": 2**31 - 2**20,  # what one Arrow binary array can hold

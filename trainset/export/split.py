@@ -5,8 +5,10 @@ shares in the order test, val, train. So a group never moves when samples come o
 ``val`` takes from ``train`` only: what was in ``test`` or ``val`` stays there.
 
 Copies of one content must not stand on both sides of a cut. By default (``by: sha256``) copies are
-one group. With any other ``by``, copies may fall into groups of different splits: then the copies
-in the evaluation split stay (test before val before train) and the others are left out, named.
+one group, where the sha256 is known: a medium that was adopted unread (reference mode) stands by
+its uri until computing fills in its sha256. With any other ``by``, copies may fall into groups of
+different splits: then the copies in the evaluation split stay (test before val before train) and
+the others are left out, named.
 """
 
 from __future__ import annotations
@@ -24,8 +26,8 @@ SHARD_ORDER = ("train", "val", "test")
 RULE = (
     "split = the first of test, val, train whose cumulative share exceeds "
     "blake2b-64(canonical JSON of [seed, group]) / 2^64; group = the value of `by`, or the sha256 "
-    "where it is null; of copies that fall into several splits, the first of test, val, train "
-    "keeps its own"
+    "where it is null (the uri where that is not known); of copies that fall into several splits, "
+    "the first of test, val, train keeps its own"
 )
 
 

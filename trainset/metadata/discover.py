@@ -27,6 +27,7 @@ from trainset.spec import (
 )
 from trainset.stores.base import ObjectInfo
 from trainset.stores.local import LocalStore
+from trainset.stores.tree_walk import Watch
 
 SPLIT = SplitSpec(train=0.8, val=0.1, test=0.1)
 _NAMED = 3  # files named in a note, the rest is counted
@@ -160,7 +161,7 @@ def guess_spec(
 def _look_over(store: LocalStore, home: str) -> _Walk:
     walk = _Walk()
     inside = f"{Path(home).expanduser().absolute()}/" if "://" not in home else None
-    for info in store.walk(on_unreadable=lambda folder, why: walk.notes.append(why)):
+    for info in store.walk(watch=Watch(unreadable=lambda folder, why: walk.notes.append(why))):
         if info.key.startswith(".") or "/." in info.key:
             continue
         if inside and store.uri(info.key).startswith(inside):

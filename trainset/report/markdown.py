@@ -6,12 +6,25 @@ No nested lists, no mermaid, no footnotes, no links to ``s3://``: one of the two
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from trainset.model import LeftOut, RunSummary, TransferTotals
 from trainset.report.alignment import alignment_counts, label_findings
-from trainset.report.wording import STATUS, by_kind, kind_title, many, reason_and_step, short, size
+from trainset.report.wording import (
+    STATUS,
+    by_kind,
+    kind_title,
+    many,
+    reason_and_step,
+    short,
+    size,
+    took,
+)
 
+if TYPE_CHECKING:
+    from trainset.transfer.report_facts import TransferFacts
+
+RETRY = "python -m flows transfer-media <spec> --retry-dead"
 SHOWN = 20  # items of each kind in an artifact; summary.json has all
 
 
@@ -63,8 +76,18 @@ def run_markdown(summary: RunSummary) -> str:
     )
 
 
-def transfer_markdown(report: HasTransfer | TransferTotals) -> str:
-    """What was moved, and what was not and why."""
+def transfer_markdown(
+    report: HasTransfer | TransferTotals,
+    facts: TransferFacts | None = None,
+    *,
+    seconds: float | None = None,
+) -> str:
+    """What was moved, and what was not and why.
+
+    Args:
+        facts: of the per-file report; None: there is none.
+        seconds: how long the transfer took, for its speed.
+    """
     if isinstance(report, TransferTotals):
         totals, left_out = report, tuple[LeftOut, ...]()
     else:
@@ -78,8 +101,41 @@ def transfer_markdown(report: HasTransfer | TransferTotals) -> str:
         ("**seen at the sources**", f"**{totals.planned:,}**"),
         ("bytes moved", size(totals.bytes)),
     ]
+    if seconds:
+        moved = totals.sent + totals.duplicate
+        rate = f"{totals.bytes / seconds / 1e6:,.1f} MB/s, {moved / seconds:,.1f} files/s"
+        rows.append(("speed", f"{rate} over {took(seconds)}"))
+    if facts is not None and facts.verified:
+        levels = ", ".join(f"{n:,} at {level}" for level, n in facts.verified.items())
+        rows.append(("verified", levels))
+    if facts is not None and facts.retried:
+        rows.append(("took more than one try", f"{facts.retried:,}"))
     balance = "The totals balance." if totals.balances else "**The totals do not balance.**"
-    return "\n".join([*_table(("files", "count"), rows), "", balance, *_left_out(left_out)])
+    lines = [*_table(("files", "count"), rows), "", balance]
+    if facts is not None:
+        lines += _transfer_facts(facts)
+    return "\n".join([*lines, *_left_out(left_out)])
+
+
+def _transfer_facts(facts: TransferFacts) -> list[str]:
+    """Notices of what kept files back, each once; routes; the files that cost the most."""
+    lines = []
+    for kind in facts.kinds:
+        verb = {"failed": "failed with", "deferred": "wait:"}.get(kind.status, "were passed over:")
+        what, step = reason_and_step(kind.reason)
+        if kind.status == "failed" and RETRY not in step:
+            step = f"{step}; {RETRY}" if step else RETRY
+        lines += ["", f"**{many(kind.files, 'file')} {verb} {_escape(kind.kind)}.**"]
+        lines += [f"First `{_escape(short(kind.key, 70))}`: {_escape(what)}."]
+        lines += [f"Next: {_escape(step)}."] if step else []
+    if facts.routes:
+        routes = [(r.route, f"{r.files:,}", size(r.bytes)) for r in facts.routes]
+        lines += ["", *_table(("rule", "files", "moved"), routes)]
+    for title, files in (("slowest", facts.slowest), ("largest", facts.largest)):
+        costs = [(f"`{short(f.key, 70)}`", size(f.size), took(f.duration_ms / 1e3)) for f in files]
+        if costs:
+            lines += ["", *_table((f"{title} files", "size", "took"), costs)]
+    return lines
 
 
 def align_markdown(report: HasAlignment | Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ from trainset.versions.gate import Check
 
 if TYPE_CHECKING:
     from trainset.dataset import Dataset
+    from trainset.transfer.report_facts import TransferFacts
 
 MAX_THUMBS = 60
 HITS = 6  # answers shown of one search
@@ -36,6 +37,7 @@ def write_report(
     searches: Sequence[Search] = (),
     timings: Mapping[str, float] | None = None,
     known: Sequence[LeftOut] = (),
+    transfer: TransferFacts | None = None,
 ) -> str:
     """The report of one run as an HTML page, about 0.5 MB.
 
@@ -47,6 +49,7 @@ def write_report(
         notes: sentences for the reader, e.g. why there is no text search.
         timings: seconds by stage.
         known: what earlier runs reported already; folded away.
+        transfer: what the per-file report of the transfer adds up to.
     """
     facts = gather_facts(dataset) if dataset is not None else None
     thumbs = _thumbs(dataset, facts, searches) if dataset is not None and facts else {}
@@ -63,6 +66,7 @@ def write_report(
         searches=searches,
         timings=timings or {},
         known=known,
+        transfer=transfer,
     )
 
 
@@ -80,6 +84,7 @@ def render(
     searches: Sequence[Search],
     timings: Mapping[str, float],
     known: Sequence[LeftOut],
+    transfer: TransferFacts | None = None,
 ) -> str:
     """The page from facts that are gathered already; pure."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -115,6 +120,7 @@ def render(
         timings=timings,
         left_out=wording.by_kind(summary.left_out),
         known=wording.by_kind(known),
+        transfer=transfer,
         exports=[(e, spec.exports.get(e.name), open_export(e, spec.home)) for e in summary.exports],
         open_dataset=open_dataset(spec, summary.tag or commit),
         in_terminal=in_terminal(spec, summary.tag or commit),

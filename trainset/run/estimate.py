@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +14,6 @@ import pyarrow as pa
 from trainset.compute.context import processors
 from trainset.compute.registry import load_class
 from trainset.errors import NotFound
-from trainset.home import open_home
 from trainset.identity import row_id
 from trainset.metadata import open_reader
 from trainset.metadata.align import align_annotations
@@ -23,18 +21,19 @@ from trainset.metadata.names import EXTENSIONS, extension
 from trainset.metadata.records import RECORDS
 from trainset.model import Credentials
 from trainset.report.wording import many, size, took
+from trainset.run.plan_inputs import list_all, open_base
+from trainset.run.plan_tally import RuleLine, Tally
 from trainset.spec import DatasetSpec
-from trainset.stores import open_store
 from trainset.stores.atomic import can_clone
-from trainset.tables.lance_store import LanceTableStore
-from trainset.tables.media import iter_base_rows
 from trainset.transfer.base import SourceFile
-from trainset.transfer.listing import list_source
-from trainset.transfer.plan import BaseRow, plan_transfer
+from trainset.transfer.plan import Planner
+from trainset.transfer.route import Router
 
 SECONDS_PER_FILE = 0.01  # listing, hashing, looking into and writing a small file
 BYTES_PER_S = 200e6  # one core hashing and writing
 START_S = 30.0  # server, imports
+LABELLED_FILES = 1_000_000  # above, labels are not matched in a dry run: names would fill memory
+_CHUNK = 10_000
 
 
 @dataclass(frozen=True)
@@ -50,8 +49,10 @@ class Estimate:
     matched: int
     cells: dict[str, int]
     seconds: float
+    home_bytes: int  # of those that come to the home
     free_bytes: int | None  # on the home's disk; None for a bucket
     reflink: bool
+    rules: tuple[RuleLine, ...] = ()  # what each rule of the spec would take
     faults: list[str] = field(default_factory=list)
 
     def lines(self) -> list[str]:
@@ -66,10 +67,11 @@ class Estimate:
             f"Compute: {sum(self.cells.values())} cells at most ({cells or 'nothing new'}).",
             f"Time: about {took(self.seconds)} on {many(processors(), 'core')}.",
         ]
+        lines[1:1] = [f"  {rule.said}" for rule in self.rules]
         if self.free_bytes is not None:
             how = "copied, large files by reflink" if self.reflink else "copied"
-            lines.append(f"Disk: {size(self.bytes)} {how}; {size(self.free_bytes)} free.")
-            if not self.reflink and self.bytes > self.free_bytes:
+            lines.append(f"Disk: {size(self.home_bytes)} {how}; {size(self.free_bytes)} free.")
+            if not self.reflink and self.home_bytes > self.free_bytes:
                 lines.append("That does not fit: free some disk, or choose another OUT.")
         return lines + [f"Note: {fault}" for fault in self.faults]
 
@@ -79,54 +81,93 @@ class Estimate:
 
 def estimate_run(spec: DatasetSpec, credentials: Credentials | None = None) -> Estimate:
     """Plan a run against the home's main, without a branch and without writing anything."""
-    base = _base(spec, credentials)
-    listing = list(_listing(spec, credentials))
-    plan = plan_transfer(listing, base, spec.media, now=datetime.now(UTC))
-    moving = [file for batch in plan.batches for file in batch]
-    cells = _cells(spec, moving)
-    records, matched, faults = _labels(spec, listing, credentials)
+    _, base = open_base(spec, credentials)
+    unlisted: dict[str, str] = {}
+    planner = Planner(
+        base,
+        spec.media,
+        now=datetime.now(UTC),
+        route=Router(spec.transfer).route,
+        unlisted=unlisted.keys(),
+    )
+    tally = Tally(spec)
+    names = _Names(LABELLED_FILES if spec.metadata else 0)
+    kinds: Counter[str] = Counter()
+    for planned in planner.decide(list_all(spec, credentials, unlisted)):
+        tally.add(planned)
+        if planned.what == "move":
+            kinds[_modality(planned.file)] += 1
+        if planned.what not in ("skip", "fail"):
+            names.add(planned.file)
+    missing = sum(1 for _, was_missing in planner.missing() if not was_missing)
+    moving = tally.sum("moving")
+    cells = _cells(spec, kinds)
+    records, matched, faults = _labels(spec, names, credentials)
     work = sum(load_class(spec.columns[n].op).seconds_per_item * k for n, k in cells.items())
-    seconds = START_S + plan.files * SECONDS_PER_FILE + plan.bytes / BYTES_PER_S
+    seconds = START_S + moving.files * SECONDS_PER_FILE + moving.bytes / BYTES_PER_S
     local = None if "://" in spec.home else _existing(Path(spec.home))
     return Estimate(
-        files=plan.files,
-        bytes=plan.bytes,
-        unchanged=plan.unchanged,
-        waiting=len(plan.deferred),
-        missing=len(plan.missing),
+        files=moving.files,
+        bytes=moving.bytes,
+        unchanged=planner.unchanged,
+        waiting=tally.sum("too_young").files,
+        missing=missing,
+        rules=tally.rule_lines(),
         records=records,
         matched=matched,
         cells=cells,
         seconds=seconds + work / processors(),
         free_bytes=None if local is None else shutil.disk_usage(local).free,
+        home_bytes=tally.home_bytes,
         reflink=local is not None and all(_shares(m.from_, local) for m in spec.media),
-        faults=faults,
+        faults=[*unlisted.values(), *faults],
     )
 
 
-def _base(spec: DatasetSpec, credentials: Credentials | None) -> dict[str, BaseRow]:
-    try:
-        home = open_home(spec.home, credentials=credentials)
-    except NotFound:
-        return {}
-    head = home.versions.head()
-    if head is None:
-        return {}
-    media = LanceTableStore().open(home.versions.snapshot(head.id).table("media"))
-    return {
-        row.key: BaseRow(row.size, row.source_version, row.source_state or "present")
-        for row in iter_base_rows(media)
-    }
+class _Names:
+    """What label matching asks of the listing: about 0.3 KB a file, and no more than ``limit``."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit, self.over = limit, False
+        self._parts: list[pa.Table] = []
+        self._rows: list[tuple[str, str, str]] = []
+
+    def add(self, file: SourceFile) -> None:
+        if self.limit == 0 or self.over:
+            return
+        self._rows.append((file.key, file.uri, _modality(file)))
+        if len(self._rows) == _CHUNK:
+            self._pack()
+            self.over = len(self._parts) * _CHUNK > self.limit
+
+    def table(self) -> pa.Table:
+        """Columns of ``media`` that are known before a file is read."""
+        self._pack()
+        return pa.concat_tables(self._parts)
+
+    def _pack(self) -> None:
+        rows, self._rows = self._rows, []
+        self._parts.append(
+            pa.table(
+                {
+                    "row_id": pa.array([row_id(key) for key, _, _ in rows], pa.string()),
+                    "key": pa.array([key for key, _, _ in rows], pa.string()),
+                    "source_uri": pa.array([uri for _, uri, _ in rows], pa.string()),
+                    "sha256": pa.nulls(len(rows), pa.string()),
+                    "width": pa.nulls(len(rows), pa.int32()),
+                    "height": pa.nulls(len(rows), pa.int32()),
+                    "modality": pa.array([kind for _, _, kind in rows], pa.string()),
+                }
+            )
+        )
 
 
-def _listing(spec: DatasetSpec, credentials: Credentials | None) -> Iterable[SourceFile]:
-    for source in spec.media:
-        yield from list_source(source, open_store(source.from_, credentials), home=spec.home)
+def _modality(file: SourceFile) -> str:
+    return EXTENSIONS.get(extension(file.path), "other")
 
 
-def _cells(spec: DatasetSpec, files: Iterable[SourceFile]) -> dict[str, int]:
+def _cells(spec: DatasetSpec, kinds: Counter[str]) -> dict[str, int]:
     """Cells by column if every file is what its name says; ``where`` is not looked at."""
-    kinds = Counter(EXTENSIONS.get(extension(file.path), "other") for file in files)
     return {
         name: sum(kinds[m] for m in load_class(column.op).modalities)
         for name, column in spec.columns.items()
@@ -134,9 +175,11 @@ def _cells(spec: DatasetSpec, files: Iterable[SourceFile]) -> dict[str, int]:
 
 
 def _labels(
-    spec: DatasetSpec, files: list[SourceFile], credentials: Credentials | None
+    spec: DatasetSpec, names: _Names, credentials: Credentials | None
 ) -> tuple[int, int, list[str]]:
     """Records, matches by name, and what could not be read."""
+    if names.over:
+        return 0, 0, [f"above {names.limit:,} files a dry run does not look at labels"]
     tables, uris, faults = [RECORDS.empty_table()], {}, []
     for source in spec.metadata:
         reader = open_reader(source, credentials)
@@ -146,19 +189,8 @@ def _labels(
                 tables += [batch.records for batch in reader.read(stream.name, {})]
         except (NotFound, ValueError) as err:
             faults.append(str(err))
-    media = pa.table(
-        {
-            "row_id": [row_id(file.key) for file in files],
-            "key": [file.key for file in files],
-            "source_uri": [file.uri for file in files],
-            "sha256": pa.nulls(len(files), pa.string()),
-            "width": pa.nulls(len(files), pa.int32()),
-            "height": pa.nulls(len(files), pa.int32()),
-            "modality": [EXTENSIONS.get(extension(file.path), "other") for file in files],
-        }
-    )
     records = pa.concat_tables([t.cast(RECORDS) for t in tables])
-    _, report = align_annotations(records, media, spec.align, label_uris=uris)
+    _, report = align_annotations(records, names.table(), spec.align, label_uris=uris)
     return report.records, report.matched_records, faults
 
 

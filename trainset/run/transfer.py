@@ -42,6 +42,7 @@ def plan_work(context: RunContext) -> TransferWork:
             check_adoptable(open_store(source.from_, context.credentials))
     _open_ledger(run)
     unlisted: dict[str, str] = {}
+    refused: list[LeftOut] = []
     returned = 0
     told: Counter[str] = Counter()
     batches = []
@@ -69,7 +70,7 @@ def plan_work(context: RunContext) -> TransferWork:
             on_outcome=note,
             on_returned=note_returned,
         )
-        for number, files in enumerate(planner.batches(_listing(run, unlisted))):
+        for number, files in enumerate(planner.batches(_listing(run, unlisted, refused))):
             with _open_lines(lines_path(run, "batch", number)) as lines:
                 lines.writelines(f"{file.model_dump_json()}\n" for file in files)
             batches.append((len(files), sum(file.size for file in files)))
@@ -84,12 +85,12 @@ def plan_work(context: RunContext) -> TransferWork:
             for number, (files, size) in enumerate(batches)
         ),
         totals=TransferTotals(
-            planned=planner.unchanged + sum(told.values()),
+            planned=planner.unchanged + sum(told.values()) + len(refused),
             skipped=planner.unchanged + told["skipped"],
             deferred=told["deferred"],
-            failed=told["failed"],
+            failed=told["failed"] + len(refused),
         ),
-        left_out=tuple(_not_listed(prefix, why) for prefix, why in unlisted.items()),
+        left_out=(*refused, *(_not_listed(prefix, why) for prefix, why in unlisted.items())),
         outcomes=sum(told.values()),
         missing=missing,
         returned=returned,
@@ -116,7 +117,7 @@ def send_work(
     with lines_path(run, "batch", batch.number).open(encoding="utf-8", newline="\n") as lines:
         files = [SourceFile.model_validate_json(line) for line in lines]
     stay = {m.name: m.hash for m in run.spec.media if m.mode == "reference"}
-    sources = _sources(run)
+    sources = open_sources(run)
     with run.ledger as ledger:
         outcomes = send_batch(
             [file for file in files if file.source not in stay],
@@ -157,18 +158,22 @@ def _base(media: Table | None) -> BaseIndex:
     return BaseIndex.of({}) if media is None else BaseIndex(media.scan)
 
 
-def _listing(run: Run, unlisted: dict[str, str]) -> Iterator[SourceFile]:
-    stores = _sources(run)
+def _listing(run: Run, unlisted: dict[str, str], refused: list[LeftOut]) -> Iterator[SourceFile]:
+    def refuse(key: str, kind: str, reason: str) -> None:
+        refused.append(LeftOut(key=key, stage="transfer", kind=kind, reason=reason))
+
+    stores = open_sources(run)
     for source in run.spec.media:
         yield from list_source(
             source,
             stores[source.name],
             home=run.home.url,
             on_unreadable=unlisted.__setitem__,
+            on_refused=refuse,
         )
 
 
-def _sources(run: Run) -> dict[str, ReadStore]:
+def open_sources(run: Run) -> dict[str, ReadStore]:
     return {m.name: open_source(m.from_, run.context.credentials) for m in run.spec.media}
 
 

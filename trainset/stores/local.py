@@ -15,13 +15,8 @@ from trainset.stores.atomic import clone, replacing, sweep
 from trainset.stores.base import ObjectInfo, PartLog
 from trainset.stores.keys import check_key
 from trainset.stores.local_errors import translated
-from trainset.stores.local_walk import (
-    OnUnreadable,
-    file_info,
-    find_spelled,
-    spelled,
-    walk_folder,
-)
+from trainset.stores.local_walk import file_info, find_spelled, spelled, walk_folder
+from trainset.stores.tree_walk import EVERYTHING, Watch
 
 _BLOCK = 8 * 2**20  # bytes read at once
 
@@ -121,24 +116,15 @@ class LocalStore:
         return self.walk(prefix, start_after=start_after)
 
     def walk(
-        self,
-        prefix: str = "",
-        *,
-        start_after: str = "",
-        on_unreadable: OnUnreadable | None = None,
+        self, prefix: str = "", *, start_after: str = "", watch: Watch = EVERYTHING
     ) -> Iterator[ObjectInfo]:
         """As ``list``; memory grows with the largest folder, not with the number of files.
 
-        Args:
-            on_unreadable: told of a folder that may not be read, and the walk goes on; None: such
-                a folder ends the walk, because a short listing looks like deleted files.
         Raises:
             NotFound: the root is not there (an unmounted disk must not look empty).
-            AccessDenied: names the folder.
+            AccessDenied: names the folder, when ``watch`` tells nobody of it.
         """
-        if not self.root.is_dir():
-            raise NotFound(f"{self.url} is not a folder; mount it, create it, or mend the path")
-        yield from walk_folder(self.root, prefix, start_after, on_unreadable)
+        return walk_folder(self.root, prefix, start_after, watch)
 
     def _sweep_once(self, folder: Path) -> None:
         if folder not in self._swept:

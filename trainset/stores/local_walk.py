@@ -1,23 +1,23 @@
-"""Walking a folder in the byte order of its keys, one folder's names in memory at a time."""
+"""Walking a folder (a disk, a NAS) in the byte order of its keys."""
 
 from __future__ import annotations
 
 import os
 import re
 import stat as stat_bits
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from trainset.errors import AccessDenied
+from trainset.errors import AccessDenied, NotFound
 from trainset.stores.atomic import TEMP_PREFIX
 from trainset.stores.base import ObjectInfo
-
-# Told of a folder that cannot be read: its key ("" or ending with "/") and the reason.
-OnUnreadable = Callable[[str, str], None]
+from trainset.stores.local_errors import translated
+from trainset.stores.tree_walk import Watch, walk_tree
 
 _Inode = tuple[int, int]
 _ODD_BYTE = re.compile(rb"\\x([89a-f][0-9a-f])")
+_SPECIAL = ((stat_bits.S_ISFIFO, "FIFO"), (stat_bits.S_ISSOCK, "socket"))
 
 
 def spelled(name: str) -> str:
@@ -39,55 +39,128 @@ def file_info(key: str, found: os.stat_result, *, sha256: str | None = None) -> 
         key=key,
         size=found.st_size,
         version=str(found.st_mtime_ns),
-        modified=datetime.fromtimestamp(found.st_mtime, UTC),
+        modified=_time(found.st_mtime),
         sha256=sha256,
     )
 
 
-def walk_folder(
-    root: Path, prefix: str, start_after: str, on_unreadable: OnUnreadable | None
-) -> Iterator[ObjectInfo]:
-    """Files below ``root`` with ``prefix``, after ``start_after``, ascending by their UTF-8 bytes.
+def _time(seconds: float) -> datetime:
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, ValueError):  # a broken clock wrote it; the version keeps the number
+        return datetime.fromtimestamp(0, UTC)
+
+
+def walk_folder(root: Path, prefix: str, start_after: str, watch: Watch) -> Iterator[ObjectInfo]:
+    """Files below ``root``, as ``Walkable.walk``.
 
     Raises:
-        AccessDenied: a folder may not be read, and nobody is to be told of it.
+        NotFound: the root is not there, or went away while it was walked (a lost mount must not
+            look like deleted files).
+        AccessDenied, TransientError, InputError: a folder cannot be read, and nobody is to be
+            told of it.
     """
-
-    def cannot_read(folder: str, err: PermissionError) -> None:
-        reason = (
-            f"the folder {root}/{folder} may not be read; give this user read and search "
-            "permission on it, or exclude it"
+    start = _inode(root)
+    tree = _Tree(root, watch)
+    for key, _ in walk_tree(tree.open, prefix, start_after, watch):
+        info = tree.look(key)
+        if info is not None:
+            yield info
+    if _inode(root) != start:
+        raise NotFound(
+            f"{spelled(str(root))} went away while it was listed; mount it again and run again"
         )
-        if on_unreadable is None:
-            raise AccessDenied(reason) from err
-        on_unreadable(folder, reason)
 
-    def walk(folder: str, parents: frozenset[_Inode]) -> Iterator[ObjectInfo]:
-        path = find_spelled(root / folder)
+
+def _inode(root: Path) -> _Inode:
+    with translated(spelled(str(root))):
+        if root.is_dir():
+            found = os.stat(root)
+            return (found.st_dev, found.st_ino)
+    raise NotFound(
+        f"{spelled(str(root))} is not a folder; mount it, create it, or mend the path"
+    ) from None
+
+
+class _Tree:
+    """The folders from the root to the current one."""
+
+    def __init__(self, root: Path, watch: Watch) -> None:
+        self.root, self.watch = root, watch
+        self._parents: list[tuple[str, _Inode]] = []
+        self._barred: set[str] = set()  # folders whose names may be read, and nothing more
+
+    def open(self, folder: str) -> Iterator[tuple[str, None]]:
+        path = find_spelled(self.root / folder)
+        while self._parents and not folder.startswith(self._parents[-1][0]):
+            self._parents.pop()
         try:
             here = os.stat(path)
             inode = (here.st_dev, here.st_ino)
-            if inode in parents:
+            if any(inode == parent for _, parent in self._parents):
                 return  # a link to one of its own parents: its files are listed there
             names = _names(path)
         except (FileNotFoundError, NotADirectoryError):
-            return  # removed while we walked
-        except PermissionError as err:
-            return cannot_read(folder, err)
+            return  # removed while we walked; of the root, `walk_folder` looks again
+        except OSError as err:
+            self._unreadable(folder, err)
+            return
+        self._parents.append((folder, inode))
         for name in names:
-            key = folder + name
-            if name.endswith("/"):
-                if _may_hold(key, prefix, start_after):
-                    yield from walk(key, parents | {inode})
-            elif key > start_after and key.startswith(prefix):
-                try:
-                    info = _listed(key, find_spelled(root / key))
-                except PermissionError as err:
-                    return cannot_read(folder, err)
-                if info is not None:
-                    yield info
+            if folder in self._barred:
+                return
+            yield name, None
 
-    return walk("", frozenset())
+    def look(self, key: str) -> ObjectInfo | None:
+        """The facts of a file; of a link to nothing, the link's own: it is not overlooked."""
+        path = find_spelled(self.root / key)
+        try:
+            try:
+                found = os.stat(path)
+            except PermissionError:
+                raise
+            except OSError:
+                return file_info(key, os.lstat(path))
+        except FileNotFoundError:
+            return None  # removed while we walked
+        except PermissionError as err:
+            folder = key[: key.rfind("/") + 1]
+            self._barred.add(folder)
+            self._unreadable(folder, err)
+            return None
+        except OSError as err:
+            self._unreadable(key, err)
+            return None
+        mode = found.st_mode
+        if not stat_bits.S_ISREG(mode):
+            # A FIFO would block a reader for ever; sockets and devices hold no media.
+            what = next((word for fits, word in _SPECIAL if fits(mode)), "device")
+            if not stat_bits.S_ISDIR(mode):
+                self.watch.refuse(
+                    key,
+                    "special-file",
+                    f"{self.root}/{key} is a {what}, not a file; move it away or exclude it",
+                )
+            return None
+        return file_info(key, found)
+
+    def _unreadable(self, key: str, err: OSError) -> None:
+        """Tell of a folder ("a/b/") or file that the system refuses to show."""
+        place = f"{spelled(str(self.root))}/{key}"
+        if isinstance(err, PermissionError):
+            reason = (
+                f"the folder {place} may not be read; give this user read and search permission "
+                "on it, or exclude it"
+            )
+        else:
+            reason = f"{place} cannot be read ({err.strerror}); check its disk or mount"
+        if self.watch.unreadable is not None:
+            self.watch.unreadable(key, reason)
+        elif isinstance(err, PermissionError):
+            raise AccessDenied(reason) from err
+        else:
+            with translated(place):
+                raise err
 
 
 def _names(folder: Path) -> list[str]:
@@ -108,25 +181,3 @@ def _names(folder: Path) -> list[str]:
             names.append(spelled(entry.name) + ("/" if is_folder else ""))
     names.sort()
     return names
-
-
-def _may_hold(folder: str, prefix: str, start_after: str) -> bool:
-    """Whether a folder (``a/b/``) can hold a key with ``prefix`` after ``start_after``."""
-    if not (folder.startswith(prefix) or prefix.startswith(folder)):
-        return False
-    return folder > start_after or start_after.startswith(folder)
-
-
-def _listed(key: str, path: Path) -> ObjectInfo | None:
-    """The facts of a file; of a link to nothing, the link's own, so that it is not overlooked."""
-    try:
-        found = os.stat(path)
-    except PermissionError:
-        raise
-    except OSError:
-        try:
-            return file_info(key, os.lstat(path))
-        except FileNotFoundError:
-            return None  # removed while we walked
-    # FIFOs would block a reader for ever; sockets and devices hold no media.
-    return file_info(key, found) if stat_bits.S_ISREG(found.st_mode) else None

@@ -8,10 +8,11 @@ after an overwrite; the others find out that they are gone.
 from __future__ import annotations
 
 import io
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
-from trainset.errors import NotFound, TrainsetError, VersionGone
+from trainset.errors import InputError, NotFound, TrainsetError, VersionGone
 from trainset.stores.base import ObjectInfo, ReadStore
 
 if TYPE_CHECKING:
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
 ETAG, MTIME = "etag:", "mtime:"
 STREAM_BYTES = 8 * 2**20  # of one request while a whole object is read
 LOOK_BYTES = 2**20  # of one request while a decoder looks here and there
+_KEPT_BLOCKS = 4  # decoders go back and forth between an index and the data
+
+
+class ReadEnough(InputError):
+    """A decoder has asked for more of an object than a look into it may cost."""
+
+    kind = "read-enough"
 
 
 class Pinned(NamedTuple):
@@ -68,9 +76,18 @@ def get_pinned(store: ReadStore, key: str, pin: str | None = None) -> tuple[byte
 
 
 def open_pinned(
-    store: ReadStore, key: str, pin: str | None = None, *, block: int = STREAM_BYTES
+    store: ReadStore,
+    key: str,
+    pin: str | None = None,
+    *,
+    block: int = STREAM_BYTES,
+    most_bytes: int | None = None,
 ) -> BinaryIO:
-    """A seekable reader of one version of an object, ``block`` bytes a request; close it."""
+    """A seekable reader of one version of an object, ``block`` bytes a request; close it.
+
+    Args:
+        most_bytes: of all requests together (a folder's file has no such limit); None: no limit.
+    """
     found = head_pinned(store, key, pin)
     if store.local_path(key) is not None:
         return store.open(key)
@@ -79,22 +96,35 @@ def open_pinned(
     def read(start: int, length: int) -> bytes:
         return s3_pinned.read_range(cast("S3Store", store), key, found.pin, start, length)
 
-    raw = RangedReader(read, found.info.size)
-    return cast(BinaryIO, _Buffered(raw, block))
+    return cast(
+        BinaryIO, _Buffered(RangedReader(read, found.info.size, block=block, most=most_bytes))
+    )
 
 
 class RangedReader(io.RawIOBase):
-    """A seekable file over ranges of an object.
+    """A seekable file over ranges of an object; the last few blocks stay in memory.
 
     Decoders turn any error into their own; what went wrong with the store stays in ``fault``, so
     that a broken network is not taken for a broken medium.
 
     Args:
         read: (first byte, length) to bytes; raises trainset.errors.
+        size: of the object, in bytes.
+        block: bytes of one read; starts are multiples of it.
+        most: bytes of all reads; what wants more gets ReadEnough. None: no limit.
     """
 
-    def __init__(self, read: Callable[[int, int], bytes], size: int) -> None:
-        self._read, self._size, self._at = read, size, 0
+    def __init__(
+        self,
+        read: Callable[[int, int], bytes],
+        size: int,
+        *,
+        block: int,
+        most: int | None = None,
+    ) -> None:
+        self._read, self._size, self._block, self._at = read, size, block, 0
+        self._left = most
+        self._blocks: OrderedDict[int, bytes] = OrderedDict()
         self.fault: TrainsetError | None = None
 
     def readable(self) -> bool:
@@ -114,21 +144,40 @@ class RangedReader(io.RawIOBase):
         return self._at
 
     def readinto(self, buffer: Any) -> int:
-        wanted = min(len(buffer), self._size - self._at)
-        if wanted <= 0:
+        number, offset = divmod(self._at, self._block)
+        if self._at >= self._size:
             return 0
-        try:
-            data = self._read(self._at, wanted)
-        except TrainsetError as err:
-            self.fault = err
-            raise
+        data = self._block_at(number)[offset : offset + len(buffer)]
         buffer[: len(data)] = data
         self._at += len(data)
         return len(data)
 
+    def _block_at(self, number: int) -> bytes:
+        if number not in self._blocks:
+            start = number * self._block
+            length = min(self._block, self._size - start)
+            try:
+                self._spend(length)
+                data = self._read(start, length)
+            except TrainsetError as err:
+                self.fault = err
+                raise
+            self._blocks[number] = data
+            if len(self._blocks) > _KEPT_BLOCKS:
+                self._blocks.popitem(last=False)
+        self._blocks.move_to_end(number)
+        return self._blocks[number]
+
+    def _spend(self, length: int) -> None:
+        if self._left is None:
+            return
+        if length > self._left:
+            raise ReadEnough("too much of the object was asked for; read it whole to look into it")
+        self._left -= length
+
 
 class _Buffered(io.BufferedReader):
-    """Asks for whole blocks: a decoder's many small reads are few requests."""
+    """A file with all that a file can do; ``fault`` as in ``RangedReader``."""
 
     @property
     def fault(self) -> TrainsetError | None:

@@ -47,7 +47,8 @@ def _rules(store: S3Store) -> list[dict[str, Any]]:
     except AccessDenied as err:
         why = str(err)
     except InputError as err:
-        if "NoSuchLifecycleConfiguration" in str(err):
+        reply: dict[str, Any] = getattr(err.__cause__, "response", {})
+        if reply.get("Error", {}).get("Code") == "NoSuchLifecycleConfiguration":
             return []
         why = str(err)
     _log.warning(

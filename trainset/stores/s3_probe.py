@@ -25,7 +25,7 @@ class BucketFacts(Frozen):
     """What was seen. ``refused`` names what did not work and why; the rest is null or unknown then.
 
     Attributes:
-        refused: by what was tried: list, put, get, head, delete, lock.
+        refused: by what was tried: list, put, get, delete, lock.
         not_tried: what was left alone, and why.
         clock_skew_s: this machine's clock less the server's, in seconds.
         expiring: prefixes whose current objects a lifecycle rule removes; None: not readable.
@@ -141,15 +141,19 @@ def _may_not_write(write: bool, settings: BucketSettings, protection: Protection
     return ""
 
 
+def is_customer_key(text: str) -> bool:
+    """Whether it is a key for SSE-C: 32 bytes in base64."""
+    try:
+        return len(base64.b64decode(text, validate=True)) == 32
+    except (binascii.Error, ValueError):
+        return False
+
+
 def _customer_key(store: S3Store) -> CustomerKey:
-    key = getattr(store._credentials, "customer_key", None)
+    key = store._credentials.customer_key
     if key is None:
         return "none"
-    try:
-        raw = base64.b64decode(key.get_secret_value(), validate=True)
-    except (binascii.Error, ValueError):
-        return "bad"
-    return "good" if len(raw) == 32 else "bad"
+    return "good" if is_customer_key(key.get_secret_value()) else "bad"
 
 
 def _skew(reply: dict[str, Any], now: datetime) -> float | None:

@@ -37,7 +37,6 @@ def try_object(store: S3Store, trying: Trying, facts: dict[str, Any]) -> None:
         return
     if trying("get", lambda: store.get(key)) not in (None, body):
         trying("get", lambda: _differs(key))
-    trying("head", lambda: store.head(key))
     facts["conditional_put"] = _conditional(store, key)
     facts["checksum_headers"] = _takes_checksums(store, key)
     facts["checks_sha256"] = _checks_sha256(store, key)
@@ -97,8 +96,9 @@ def _delete_versions(store: S3Store, key: str, facts: dict[str, Any]) -> None:
     name = store.full_key(key)
     try:
         reply = call(store, "list_object_versions", Prefix=name)
-    except TrainsetError:
-        return  # not every store keeps versions; the object itself is gone
+    except TrainsetError as err:  # the object itself is gone; not every store keeps versions
+        facts["not_tried"]["versions"] = str(err)
+        return
     left = [*reply.get("Versions", ()), *reply.get("DeleteMarkers", ())]
     try:
         while left:

@@ -6,9 +6,6 @@ import json
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from trainset.compute.base import Function
 from trainset.errors import NotFound
 from trainset.identity import row_id
@@ -54,11 +51,10 @@ def trace_row(
     Raises:
         NotFound: the commit has no such row.
     """
-    computed = [n.removesuffix("__fn") for n in media.schema.names if n.endswith("__fn")]
-    facts = [n for n in media.schema.names if n.split("__")[0] not in computed and n != "row_fp"]
-    parts = [f"{c}{part}" for c in computed for part in ("__fn", "__err")]
+    facts = fact_columns(media)
     ids = ", ".join(f"'{id_}'" for id_ in {_quoted(row), row_id(row)})
-    found = media.scan([*facts, *parts], where=f"row_id in ({ids})").read_all().to_pylist()
+    columns = [*facts, *_cell_columns(media)]
+    found = media.scan(columns, where=f"row_id in ({ids})").read_all().to_pylist()
     if not found:
         raise NotFound(
             f"commit {snapshot.commit.id[:12]} has no row {row!r}; give a row_id or a key as "
@@ -72,8 +68,31 @@ def trace_row(
         source={name: values[name] for name in facts if name not in ("row_id", "key")},
         events=tuple(_events(snapshot, values["key"])),
         labels=tuple(_labels(annotations, values["row_id"])),
-        cells=tuple(_cell(values, column, functions) for column in computed),
+        cells=tuple(_cell(values, column, functions) for column in _computed(media)),
     )
+
+
+def trace_cells(
+    id_: str, *, media: Table, functions: Callable[[str], Function | None]
+) -> tuple[CellLineage, ...]:
+    """The computed cells of the row with this id."""
+    columns = ["row_id", *_cell_columns(media)]
+    found = media.scan(columns, where=f"row_id = '{_quoted(id_)}'").read_all().to_pylist()
+    return tuple(_cell(row, column, functions) for row in found for column in _computed(media))
+
+
+def fact_columns(media: Table) -> list[str]:
+    """Columns of ``media`` that no function computed."""
+    computed = _computed(media)
+    return [n for n in media.schema.names if n.split("__")[0] not in computed and n != "row_fp"]
+
+
+def _computed(media: Table) -> list[str]:
+    return [n.removesuffix("__fn") for n in media.schema.names if n.endswith("__fn")]
+
+
+def _cell_columns(media: Table) -> list[str]:
+    return [f"{c}{part}" for c in _computed(media) for part in ("__fn", "__err")]
 
 
 def _cell(
@@ -100,14 +119,11 @@ def _labels(annotations: Table | None, id_: str) -> list[dict[str, Any]]:
 
 def _events(snapshot: Snapshot, key: str) -> Iterator[dict[str, Any]]:
     """Provenance events that name the key, in the order of the commit's files."""
-    import pyarrow.parquet as pq
+    from trainset.transfer.provenance import read_events
 
     for path in snapshot.list("provenance/"):
-        if not path.endswith(".parquet"):
-            continue
-        events: pa.Table = pq.read_table(snapshot.fetch(path))
-        if "key" in events.column_names:
-            yield from events.filter(pc.equal(events["key"], key)).to_pylist()
+        if path.endswith(".parquet"):
+            yield from read_events(snapshot.fetch(path), {key})
 
 
 def _quoted(text: str) -> str:

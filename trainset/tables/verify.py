@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
-from trainset.errors import InputError, NotFound
+from trainset.errors import ChecksumMismatch, InputError
+from trainset.home import is_outside
 from trainset.model import Frozen
+from trainset.stores.pinned import head_pinned
 from trainset.tables.root_hash import root_hash
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]  # media done, media in all
 
 _PIECE = 4 * 2**20
+_COLUMNS = ["key", "uri", "version_id", "sha256", "size", "source_uri", "source_version"]
 
 
 class Fault(Frozen):
@@ -29,7 +32,11 @@ class Fault(Frozen):
 
 class VerifyReport(Frozen):
     """``media`` are distinct contents, ``runs`` those whose provenance chain was checked;
-    ``root_hash`` is of the tables as they are, ``recorded_root_hash`` is the commit's own."""
+    ``root_hash`` is of the tables as they are, ``recorded_root_hash`` is the commit's own.
+
+    ``unhashed`` of the checked media have no sha256 in this commit: only their pinned version, its
+    size and its ETag were looked at; ``note`` says how they get one.
+    """
 
     commit: str
     media: int
@@ -39,6 +46,8 @@ class VerifyReport(Frozen):
     faults: tuple[Fault, ...]
     root_hash: str
     recorded_root_hash: str | None
+    unhashed: int = 0
+    note: str | None = None
 
     @property
     def ok(self) -> bool:
@@ -54,28 +63,30 @@ def verify_dataset(
 ) -> VerifyReport:
     """Hash the media of a commit again; content that several rows share is read once.
 
+    Media outside the home are read at the version that the commit pins.
+
     Args:
         sample: check so many contents, drawn by ``seed``; None: all.
     """
-    rows = dataset.table("media").where("uri is not null and sha256 is not null")
-    found = rows.select(["key", "uri", "sha256"]).to_arrow().to_pylist()
-    contents = {(row["uri"], row["sha256"]): row["key"] for row in found}
+    rows = dataset.table("media").where("uri is not null").select(_COLUMNS).to_arrow().to_pylist()
+    contents = {(r["uri"], _pin(r), r["sha256"] or ""): r for r in rows}
     chosen = sorted(contents)
     if sample is not None and sample < len(chosen):
         chosen = random.Random(seed).sample(chosen, sample)
-    faults, size = [], 0
-    for done, (uri, sha256) in enumerate(chosen, start=1):
-        key = contents[uri, sha256]
+    faults, size, unhashed = [], 0, 0
+    for done, content in enumerate(chosen, start=1):
+        row = contents[content]
         try:
-            read, sha = _hash(dataset, uri)
-            size += read
-            if sha != sha256:
-                reason = f"the store holds sha256 {sha}, the manifest says {sha256}"
-                faults.append(Fault(key=key, kind="checksum-mismatch", reason=reason))
-        except NotFound as err:
-            faults.append(Fault(key=key, kind="not-found", reason=str(err)))
+            if row["sha256"] is None:
+                unhashed += 1
+                _look(dataset, row)
+            else:
+                size += _hash(dataset, row)
+        except ChecksumMismatch as err:
+            reason = f"the store holds sha256 {err.found}, the manifest says {err.expected}"
+            faults.append(Fault(key=row["key"], kind=err.kind, reason=reason))
         except InputError as err:
-            faults.append(Fault(key=key, kind=err.kind, reason=str(err)))
+            faults.append(Fault(key=row["key"], kind=err.kind, reason=str(err)))
         if progress is not None:
             progress(done, len(chosen))
     runs, broken = _check_provenance(dataset)
@@ -89,7 +100,21 @@ def verify_dataset(
         faults=tuple(faults),
         root_hash=root_hash({name: dataset.open_table(name) for name in dataset.tables()}),
         recorded_root_hash=dataset.commit.metadata.get("root"),
+        unhashed=unhashed,
+        note=_note(dataset) if unhashed else None,
     )
+
+
+def _note(dataset: Dataset) -> str:
+    """A commit does not change: the sha256s that it lacks come with a later one."""
+    names = dataset.table("media").schema.names
+    how = "the next run that computes their cells fills it in"
+    if not any(name.endswith("__fn") for name in names):
+        how = (
+            "the dataset has no computed column, whose run would fill it in: add one under "
+            "`columns:` (image_info is the cheapest), or adopt with hash: true"
+        )
+    return f"media without a sha256 were compared by pinned version, size and ETag only; {how}"
 
 
 def _check_provenance(dataset: Dataset) -> tuple[int, list[Fault]]:
@@ -120,14 +145,30 @@ def _check_provenance(dataset: Dataset) -> tuple[int, list[Fault]]:
     return len(parts), faults
 
 
-def _hash(dataset: Dataset, uri: str) -> tuple[int, str]:
-    """Size and sha256 of a medium; large ones are not held in memory."""
-    if "://" in uri:
-        data = dataset.read_media(uri)
-        return len(data), hashlib.sha256(data).hexdigest()
+def _pin(row: Mapping[str, Any]) -> str:
+    return (row["version_id"] or "") if is_outside(row["uri"]) else ""
+
+
+def _hash(dataset: Dataset, row: Mapping[str, Any]) -> int:
+    """Size of a medium that is what its row says; large ones are not held in memory."""
     digest, size = hashlib.sha256(), 0
-    with dataset.home.store.open(uri) as stream:
+    with dataset.home.open_media(row["uri"], row["version_id"]) as stream:
         while piece := stream.read(_PIECE):
             digest.update(piece)
             size += len(piece)
-    return size, digest.hexdigest()
+    if digest.hexdigest() != row["sha256"]:
+        raise ChecksumMismatch(row["key"], expected=row["sha256"], found=digest.hexdigest())
+    return size
+
+
+def _look(dataset: Dataset, row: Mapping[str, Any]) -> None:
+    """Check what is known of a medium without a sha256; no byte is read."""
+    store, key = dataset.home.media_store(row["uri"])
+    info = head_pinned(store, key, row["version_id"]).info
+    in_place = row["uri"] == row["source_uri"]  # then the source's version is the object's own
+    expected = (row["size"], row["source_version"] if in_place else info.version)
+    if (info.size, info.version) != expected:
+        raise InputError(
+            f"{row['uri']}: {info.size} bytes of version {info.version}, the manifest says "
+            f"{expected[0]} bytes of {expected[1]}; run the pipeline again to take up what is there"
+        )

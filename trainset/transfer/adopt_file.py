@@ -25,6 +25,7 @@ from trainset.stores.pinned import (
     LOOK_BYTES,
     MTIME,
     Pinned,
+    ReadEnough,
     get_pinned,
     head_pinned,
     open_pinned,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 LookProbe = Callable[[bytes | Path | BinaryIO, str], MediaFacts]
 
 IN_FLIGHT_BYTES = 512 * 2**20  # of files held in memory, over all threads
+MOST_LOOK_BYTES = 256 * 2**20  # read of a large file to find its facts
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -99,10 +101,15 @@ class FileAdopter:
                 sha256 = hashlib.sha256(data).hexdigest()
                 return _adopted(file, found, sha256, self._probe(data, file.path))
         found = self._head(file, store)
-        with open_pinned(store, file.path, found.pin, block=LOOK_BYTES) as look:
+        with open_pinned(
+            store, file.path, found.pin, block=LOOK_BYTES, most_bytes=MOST_LOOK_BYTES
+        ) as look:
             facts = self._probe(look, file.path)
-            if (fault := getattr(look, "fault", None)) is not None:
-                raise fault  # the decoder took it for a broken medium
+            fault = getattr(look, "fault", None)  # the decoder took it for a broken medium
+            if isinstance(fault, ReadEnough):
+                facts = _guess(file, found)  # computing, which reads it whole, says more
+            elif fault is not None:
+                raise fault
         return _adopted(file, found, _said_sha256(found), facts)
 
     def _known(self, file: SourceFile, store: ReadStore) -> Outcome | None:

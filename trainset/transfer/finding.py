@@ -18,7 +18,6 @@ CAPABILITIES = {
     "put": "writeFiles",
     "delete": "writeFiles",  # by name: it hides the object
     "get": "readFiles",
-    "head": "readFiles",
     "lock": "writeFileRetentions and readFileRetentions",
     "versioning": "readBuckets",
     "lifecycle": "readBuckets",

@@ -123,6 +123,14 @@ def _rights(facts: BucketFacts, protection: Protection) -> Iterator[Finding]:
             f"{lock_needs(protection)} only",
             capability="deleteFiles",
         )
+    elif "versions" in facts.not_tried and facts.versioning != "off":
+        yield Finding(
+            name="key",
+            state="warn",
+            found="it may not list versions; those of the probe object stay, hidden",
+            mend="give the key listFiles for this bucket: commits and L2 look at versions",
+            capability="listFiles",
+        )
     elif facts.deletes_versions is False:
         said = "it cannot delete versions for good"
         if facts.left_behind:

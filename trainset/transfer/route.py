@@ -20,6 +20,8 @@ from trainset.transfer.attributes import Row, row_of
 from trainset.transfer.base import SourceFile
 from trainset.transfer.globs import path_filter
 
+Action = Literal["take", "skip", "fail", "read"]
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -35,7 +37,7 @@ class Decision:
         reason: why it is skipped or fails.
     """
 
-    action: Literal["take", "skip", "fail", "read"]
+    action: Action
     rule: str | None = None
     to: str | None = None
     prefix: str | None = None

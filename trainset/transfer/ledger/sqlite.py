@@ -169,7 +169,7 @@ class SqliteLedger(BufferedLedger):
         """Source uris that brought these bytes, ascending."""
         found = self._stream(
             "SELECT DISTINCT source_uri FROM files WHERE substr(sha256, 1, 16) = ?"
-            " AND uri IS NOT NULL AND sha256 = ? ORDER BY source_uri",
+            " AND uri IS NOT NULL AND +sha256 = ? ORDER BY source_uri",
             *(sha256[:16], sha256),
         )
         return (uri for (uri,) in found)
@@ -230,9 +230,10 @@ class SqliteLedger(BufferedLedger):
 
     def _find_content(self, sha256: str, place: str) -> Content | None:
         where = (sha256, place, place + _AFTER_ALL)
+        # "+": SQLite would put the value into the index's expression, and scan.
         found = self.one(
             "SELECT uri, size, version_id FROM files WHERE substr(sha256, 1, 16) = ?"
-            f" AND uri IS NOT NULL AND sha256 = ? AND {_IN_PLACE} LIMIT 1",
+            f" AND uri IS NOT NULL AND +sha256 = ? AND {_IN_PLACE} LIMIT 1",
             (sha256[:16], *where),
         ) or self.one(
             f"SELECT uri, size, version_id FROM contents WHERE sha256 = ? AND {_IN_PLACE} LIMIT 1",

@@ -42,7 +42,13 @@ class Event(NamedTuple):
     reason: str | None = None
 
 
-_ENDS = {"sent": "SEND", "duplicate": "DUPLICATE", "skipped": "SKIP", "deferred": "DROP"}
+_ENDS = {
+    "sent": "SEND",
+    "duplicate": "DUPLICATE",
+    "skipped": "SKIP",
+    "deferred": "DROP",
+    "failed": "DROP",
+}
 _COMPONENTS = {"SEND": "send", "DUPLICATE": "send", "ADOPT": "read", "SKIP": "list"}
 _LEVELS = {
     "L1": "the store checked the upload",
@@ -105,11 +111,12 @@ def describe_routes(routes: Iterable[RouteSpec]) -> dict[str, str]:
 
 def _end(o: Outcome, at: datetime, dead: Container[str] | None) -> Event:
     """The event that says what became of the file."""
-    if o.status == "failed":
-        type_ = "DEADLETTER" if dead is None or o.file.key in dead else "DROP"
-    else:
-        type_ = _ENDS[o.status]
-    if o.arrived and o.status != "skipped" and o.uri == o.file.uri:
+    left_out = o.status in ("deferred", "failed")
+    given_up = o.status == "failed" if dead is None else o.file.key in dead
+    type_ = _ENDS[o.status]
+    if left_out and given_up:
+        type_ = "DEADLETTER"
+    elif o.arrived and o.uri == o.file.uri:
         type_ = "ADOPT"  # it lies where it lay
     relationship = "success" if o.arrived else "skip" if o.status == "skipped" else "failure"
     return _event(type_, o.file, at, _COMPONENTS.get(type_))._replace(

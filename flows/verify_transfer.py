@@ -1,0 +1,62 @@
+"""Verify what was transferred."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from prefect import State, flow
+from prefect.runtime import flow_run
+from prefect.states import Failed
+from prefect.utilities.annotations import quote
+
+from flows.naming import run_name
+from tasks import verify as verify_tasks
+from trainset.model import Credentials
+from trainset.run.verify_transfer import VerifyWork
+from trainset.spec import DatasetSpec, load_spec
+from trainset.transfer.verify_report import Level, VerifyResult
+
+
+@flow(name="verify-transfer", flow_run_name=run_name, persist_result=False)
+def verify_transfer(
+    spec: str,
+    level: Level | None = None,
+    sample: float | None = None,
+    ref: str = "main",
+    seed: int = 0,
+) -> VerifyResult | State[VerifyResult]:
+    """Compare the media of a commit with the places they were sent to; changes nothing.
+
+    Args:
+        spec: Path of dataset.yaml.
+        level: L2 compares a listing, L3 also reads objects back, L4 also reads the sources again.
+            Left out: the spec's own, at least L2.
+        sample: Share of objects that L3 and L4 read, 0 to 1. Left out: the spec's own.
+        ref: Branch, tag or commit.
+        seed: Chooses the sample; the same seed reads the same objects.
+    """
+    dataset = load_spec(Path(spec))
+    now = datetime.now(UTC)
+    work = VerifyWork(
+        run_id=f"{now:%Y%m%d-%H%M%S}-{str(flow_run.id)[:8]}",
+        at=now,
+        spec=dataset,
+        ref=ref,
+        level=level or max(dataset.transfer.verify, "L2"),
+        sample=dataset.transfer.sample if sample is None else sample,
+        seed=seed,
+        credentials=_credentials(dataset),
+    )
+    result = verify_tasks.verify_transfer(quote(work))
+    if result.ok:
+        return result
+    return Failed(message=f"verification: {result.said}", data=result)
+
+
+def _credentials(spec: DatasetSpec) -> Credentials | None:
+    if spec.credentials is None:
+        return None
+    from blocks.resolve import resolve_credentials  # late: its AWS libraries take seconds
+
+    return resolve_credentials(spec.credentials)

@@ -1,0 +1,147 @@
+"""``plan_report``: what a transfer would do and cost, from listings alone; no file is read.
+
+Counts only, whatever the size of the dataset: no file is held.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+from typing import Literal
+
+from trainset.model import Credentials, Frozen
+from trainset.report.wording import many, size
+from trainset.run.plan_inputs import Progress, is_bucket, list_all, open_base
+from trainset.run.plan_tally import COLUMNS, Count, RuleLine, SourceLine, Tally
+from trainset.spec import DatasetSpec
+from trainset.stores.bandwidth import parse_bandwidth
+from trainset.transfer.cost import Cost, price
+from trainset.transfer.plan import Planner
+from trainset.transfer.rates import RateCard, load_rates
+from trainset.transfer.route import Router
+
+Level = Literal["L0", "L1", "L2", "L3", "L4"]
+
+
+class Unlisted(Frozen):
+    """A folder that could not be listed: its files are neither planned nor taken for missing."""
+
+    prefix: str
+    reason: str
+
+
+class PlanReport(Frozen):
+    """A transfer plan in numbers.
+
+    Attributes:
+        commit: the plan is against it; None: the home has none yet.
+        moving: files that a run would read, the undecided too.
+        missing, still_missing: rows whose file is gone since, and was gone before.
+        elsewhere: of those that move, files that a rule sends to a folder: they cost nothing.
+        home_is_folder: then the costs are those of the same plan with its home on B2.
+    """
+
+    dataset: str
+    home: str
+    commit: str | None
+    at: datetime
+    sources: tuple[SourceLine, ...]
+    rules: tuple[RuleLine, ...]
+    listed: Count
+    there: Count
+    moving: Count
+    too_young: Count
+    skipped: Count
+    refused: Count
+    elsewhere: Count
+    missing: int
+    still_missing: int
+    returned: int
+    unlisted: tuple[Unlisted, ...]
+    verify: Level
+    sample: float
+    home_is_folder: bool
+    cost: Cost
+
+    @property
+    def said(self) -> str:
+        return (
+            f"plan: {many(self.moving.files, 'file')} ({size(self.moving.bytes)}) to move, "
+            f"{self.there.files:,} there already, {self.missing:,} gone from their source"
+        )
+
+
+def plan_report(
+    spec: DatasetSpec,
+    credentials: Credentials | None = None,
+    *,
+    now: datetime,
+    bandwidth: str | None = None,
+    rates: RateCard | None = None,
+    verify: Level | None = None,
+    sample: float = 1.0,
+    progress: Progress | None = None,
+) -> PlanReport:
+    """List the sources, and plan against the home's newest commit.
+
+    Args:
+        now: aware; ages of files are counted from it.
+        bandwidth: of the line, as ``500Mbit/s``; None: the spec's limit. Of a timetable the
+            slowest rate counts.
+        rates: None: the newest card that trainset ships.
+        verify, sample: level and share of a verification whose calls are counted too; None: the
+            spec's level.
+        progress: told now and then how many files were listed.
+    Raises:
+        NotFound, AccessDenied, InputError: of a source, of the home, or the bandwidth.
+    """
+    bytes_per_s = _bytes_per_s(bandwidth or spec.transfer.bandwidth)
+    commit, base = open_base(spec, credentials)
+    unlisted: dict[str, str] = {}
+    planner = Planner(
+        base, spec.media, now=now, route=Router(spec.transfer).route, unlisted=unlisted.keys()
+    )
+    tally = Tally(spec)
+    for planned in planner.decide(list_all(spec, credentials, unlisted, progress)):
+        tally.add(planned)
+    absent = {True: 0, False: 0}
+    for _, was_missing in planner.missing():
+        absent[was_missing] += 1
+    level = verify or spec.transfer.verify
+    sums = {what: tally.sum(what) for what in COLUMNS}
+    return PlanReport(
+        dataset=spec.name,
+        home=spec.home,
+        commit=commit,
+        at=now,
+        sources=tuple(tally.source_line(m.name) for m in spec.media),
+        rules=tally.rule_lines(),
+        listed=Count(
+            files=sum(c.files for c in sums.values()), bytes=sum(c.bytes for c in sums.values())
+        ),
+        **sums,
+        elsewhere=Count(files=tally.elsewhere[0], bytes=tally.elsewhere[1]),
+        missing=absent[False],
+        still_missing=absent[True],
+        returned=tally.returned,
+        unlisted=tuple(Unlisted(prefix=p, reason=why) for p, why in unlisted.items()),
+        verify=level,
+        sample=sample,
+        home_is_folder=not is_bucket(spec.home),
+        cost=price(
+            tally.work,
+            rates or load_rates(),
+            verify=level,
+            sample=sample,
+            requests_per_s=spec.transfer.requests_per_second,
+            bytes_per_s=bytes_per_s,
+        ),
+    )
+
+
+def _bytes_per_s(bandwidth: str | None) -> float | None:
+    """The slowest of a timetable's rates, or None where there is no limit."""
+    if bandwidth is None:
+        return None
+    slowest = min(rate for _, rate in parse_bandwidth(bandwidth).changes)
+    return None if math.isinf(slowest) else slowest

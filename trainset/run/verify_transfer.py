@@ -1,0 +1,153 @@
+"""The step behind ``python -m flows verify-transfer``: a commit's media against their places."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from trainset.dataset import Dataset
+from trainset.home import Home, open_home
+from trainset.model import Credentials, Frozen
+from trainset.report.wording import size
+from trainset.spec import DatasetSpec
+from trainset.stores import open_source, open_store
+from trainset.tables.base import Table
+from trainset.transfer.verify import same_place, verify_files
+from trainset.transfer.verify_report import Expected, Level, Source, VerifyResult
+
+SHOWN = 20  # faults in the terminal and in the UI; verify.json has all that are listed
+
+_COLUMNS = (
+    *("key", "uri", "size", "version_id", "sha256"),
+    *("source_uri", "source_version", "source_state"),
+)
+
+
+class VerifyWork(Frozen):
+    """What to verify, and how much of it.
+
+    Attributes:
+        run_id: names the folder of ``verify.json``.
+        level: at least L2.
+        sample: share of objects (0 to 1) that L3 and L4 read.
+    """
+
+    run_id: str
+    at: datetime
+    spec: DatasetSpec
+    ref: str = "main"
+    level: Level = "L2"
+    sample: float = 1.0
+    seed: int = 0
+    credentials: Credentials | None = None
+
+
+def verify_transfer(
+    work: VerifyWork, *, progress: Callable[[int, int], None] | None = None
+) -> VerifyResult:
+    """Verify all media of a commit, and leave ``runs/<run id>/verify.json`` in the home.
+
+    Raises:
+        NotFound: no home, or no such ref.
+        TransientError: a store failed too often; run again.
+    """
+    spec = work.spec
+    home = open_home(spec.home, credentials=work.credentials, options=spec.store_options)
+    dataset = Dataset(home, home.versions.snapshot(work.ref), work.ref)
+    result = verify_files(
+        media_of(dataset.open_table("media")),
+        home=home,
+        sources={m.name: open_source(m.from_, work.credentials) for m in spec.media},
+        level=max(work.level, "L2"),
+        sample=work.sample,
+        seed=work.seed,
+        whole=True,
+        open_place=lambda place: open_store(place, work.credentials, spec.store_options),
+        progress=progress,
+    )
+    _leave(home, work, dataset.commit.id, result)
+    return result
+
+
+def media_of(table: Table) -> Iterator[Expected]:
+    """What every row with a place says of its file, in constant memory."""
+    for batch in table.scan(_COLUMNS):
+        for row in batch.to_pylist():
+            if row["uri"] is not None:
+                yield _expected(row)
+
+
+def _expected(row: dict[str, Any]) -> Expected:
+    name, _, path = row["key"].partition("/")
+    there = row["source_state"] != "missing"  # a missing file is known: nothing to read again
+    return Expected(
+        key=row["key"],
+        uri=row["uri"],
+        size=row["size"],
+        version_id=row["version_id"],
+        sha256=row["sha256"],
+        pinned=same_place(row["uri"], row["source_uri"] or ""),
+        source=Source(name, path, row["size"], row["source_version"], None) if there else None,
+    )
+
+
+def _leave(home: Home, work: VerifyWork, commit: str, result: VerifyResult) -> None:
+    page = {
+        "run_id": work.run_id,
+        "at": work.at.isoformat(),
+        "ref": work.ref,
+        "commit": commit,
+        "ok": result.ok,
+        "statement": result.statement,
+        **result.model_dump(mode="json"),
+    }
+    body = json.dumps(page, indent=2, ensure_ascii=False) + "\n"
+    home.store.put(f"runs/{work.run_id}/verify.json", body.encode("utf-8", "backslashreplace"))
+
+
+def verify_text(result: VerifyResult) -> str:
+    """The report for a terminal."""
+    lines = [f"{name:<22}{found}" for name, found in verify_rows(result)]
+    for fault in result.faults[:SHOWN]:
+        lines += [f"\n{fault.key}: {fault.kind}: {fault.reason}", f"  -> {fault.step}"]
+    if (more := result.faulty - SHOWN) > 0:
+        lines.append(f"\n… and {more:,} more, in verify.json")
+    return "\n".join(lines)
+
+
+def verify_rows(result: VerifyResult) -> Sequence[tuple[str, str]]:
+    """What was found, as pairs of words; the same in the terminal and in Prefect's UI."""
+    reached = ", ".join(f"{count:,} {level}" for level, count in sorted(result.reached.items()))
+    rows = [
+        ("files expected", f"{result.expected:,}"),
+        ("checked", f"{result.checked:,} ({reached or 'none'} clean, {result.faulty:,} faulty)"),
+        ("not checked", f"{result.unchecked:,}"),
+        ("objects", f"{result.objects:,}"),
+        ("read back", f"{result.statement}; {size(result.bytes_read)}"),
+    ]
+    if result.unhashed:
+        rows.append(("no sha256 known yet", f"{result.unhashed:,} objects: not read back"))
+    if result.extra is not None:
+        rows.append(("beside these", f"{result.extra:,} objects (older commits may own them)"))
+    return rows
+
+
+def verify_markdown(result: VerifyResult) -> str:
+    """The report for Prefect's UI."""
+    lines = [f"**{'All as sent' if result.ok else 'Faults found'}** at {result.level}.", ""]
+    lines += ["| | |", "|---|---|", *(f"| {a} | {b} |" for a, b in verify_rows(result))]
+    if result.faults:
+        lines += ["", "| file | what | reason | next step |", "|---|---|---|---|"]
+        lines += [
+            f"| {_cell(f.key)} | {f.kind} | {_cell(f.reason)} | {_cell(f.step)} |"
+            for f in result.faults[:SHOWN]
+        ]
+    if (more := result.faulty - SHOWN) > 0:
+        lines += ["", f"… and {more:,} more, in verify.json."]
+    return "\n".join(lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
