@@ -89,7 +89,9 @@ def parser() -> argparse.ArgumentParser:
 
 def _plan_arguments(plan: argparse.ArgumentParser) -> None:
     plan.add_argument("--bandwidth", help="of your line, as 500Mbit/s (default: the spec's limit)")
-    plan.add_argument("--rates", type=Path, help="a card of prices (default: Backblaze B2's)")
+    plan.add_argument(
+        "--rates", type=Path, help="a file of prices, or backblaze-2025 (default: the newest)"
+    )
     plan.add_argument(
         "--verify",
         choices=["L0", "L1", "L2", "L3", "L4"],

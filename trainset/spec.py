@@ -373,7 +373,9 @@ def parse_spec(data: dict[str, Any], *, folder: Path, origin: str = "spec") -> D
     try:
         spec = DatasetSpec.model_validate(data)
     except ValidationError as err:
-        raise SpecError("\n".join(f"{origin}: {_explain(e)}" for e in err.errors())) from None
+        # Beside a secret nothing else is told: other messages show what was found.
+        errors = [e for e in err.errors() if e["type"] == "secret"] or err.errors()
+        raise SpecError("\n".join(f"{origin}: {_explain(e)}" for e in errors)) from None
     return spec.model_copy(
         update={
             "home": _absolute(spec.home, folder),

@@ -33,7 +33,7 @@ class Postgres:
 
     def __init__(self, programs: Path) -> None:
         self.root = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
-        self._programs = programs
+        self.programs = programs
         self._data = self.root / "data"
         self.port = _free_port()
         atexit.register(self.stop)
@@ -81,7 +81,7 @@ class Postgres:
         atexit.unregister(self.stop)
 
     def _run(self, program: str, *arguments: str) -> None:
-        command = [str(self._programs / program), *arguments]
+        command = [str(self.programs / program), *arguments]
         if os.geteuid() == 0:
             command = ["runuser", "-u", "postgres", "--", *command]
         done = subprocess.run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -130,3 +131,87 @@ def test_a_broken_ledger_is_set_aside(tmp_path: Path, content: bytes) -> None:
         ledger.record(sent("a"))
         assert ledger.find(file("a")) is not None
     assert (tmp_path / "l.sqlite.broken").exists()
+
+
+def test_a_ledger_of_layout_1_opens_with_all_it_knew(tmp_path: Path) -> None:
+    path = tmp_path / "l.sqlite"
+    shutil.copy(Path(__file__).parents[1] / "fixtures" / "ledger-layout-1.sqlite", path)
+    for _ in range(2):
+        with SqliteLedger(path) as ledger:
+            assert not ledger.is_new
+            rows = {(uri, version): row for (uri, version, _), row in ledger.rows()}
+            states = {key: (row.state, row.attempts, row.arrived) for key, row in rows.items()}
+            assert states == {
+                ("/src/a.jpg", "1"): ("sent", 1, True),
+                ("/src/a.jpg", "2"): ("sent", 1, True),
+                ("/src/b.jpg", "1"): ("duplicate", 1, True),
+                ("/src/c.jpg", "1"): ("failed", 3, False),
+                ("/src/d.jpg", "1"): ("sent", 2, True),
+            }
+            facts = rows["/src/a.jpg", "1"].facts
+            assert facts is not None
+            assert (facts.width, facts.height) == (640, 480)
+            assert rows["/src/a.jpg", "1"].version_id == "4_z1"
+            assert list(ledger.files_of("aa" * 32)) == ["/src/a.jpg", "/src/b.jpg"]
+            assert ledger.find_content("dd" * 32, "media/") is not None
+            assert list(ledger.dead_letters()) == []
+    assert not (tmp_path / "l.sqlite.broken").exists()
+
+
+def test_two_processes_may_bring_a_ledger_of_layout_1_up_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "l.sqlite"
+    shutil.copy(Path(__file__).parents[1] / "fixtures" / "ledger-layout-1.sqlite", path)
+    ledgers: list[SqliteLedger] = []
+    threads = [
+        threading.Thread(target=lambda: ledgers.append(SqliteLedger(path))) for _ in range(4)
+    ]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert [sum(1 for _ in ledger.rows()) for ledger in ledgers] == [5] * 4
+    for ledger in ledgers:
+        ledger.close()
+
+
+def test_noted_parts_outlive_kill_9(tmp_path: Path) -> None:
+    path = tmp_path / "l.sqlite"
+    program = (
+        "import itertools, sys\n"
+        "from pathlib import Path\n"
+        "from trainset.stores.base import Part, Upload\n"
+        "from trainset.transfer.ledger import SqliteLedger\n"
+        "log = SqliteLedger(Path(sys.argv[1])).part_log()\n"
+        "log.begin('media/x', Upload(upload_id='u1', size=10**6, part_bytes=10))\n"
+        "for n in itertools.count(1):\n"
+        "    log.note('media/x', Part(number=n, size=10, etag=f'e{n}', sha256=f's{n}'))\n"
+        "    print(n, flush=True)\n"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    while int(child.stdout.readline()) < 5:
+        pass
+    os.kill(child.pid, signal.SIGKILL)
+    confirmed = 5 + len(child.stdout.readlines())
+    child.wait()
+    with SqliteLedger(path) as ledger:
+        upload = ledger.part_log().find("media/x")
+        assert upload is not None
+        assert upload.upload_id == "u1"
+        numbers = [part.number for part in ledger.part_log().parts("media/x")]
+        assert numbers[:confirmed] == list(range(1, confirmed + 1))
+
+
+def test_contents_are_found_by_the_index(tmp_path: Path) -> None:
+    """Without it every file of a run would read the whole ledger."""
+    with SqliteLedger(tmp_path / "l.sqlite") as ledger:
+        asked: list[str] = []
+        ledger._db.set_trace_callback(asked.append)
+        ledger.find_content("ab" * 32, "media/")
+        ledger._db.set_trace_callback(None)
+        plans = [ledger.all(f"EXPLAIN QUERY PLAN {query}") for query in asked if "files" in query]
+        assert plans
+        for plan in plans:
+            assert all(step[-1].startswith("SEARCH files USING INDEX files_by_c") for step in plan)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainset.spec import MediaSource
@@ -46,6 +46,7 @@ ROWS = st.dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(LISTED, ROWS, st.integers(1, 4), st.integers(1, 12), st.booleans())
 def test_every_file_and_every_row_has_its_place(
     listed: dict[str, tuple[int, str, int]],

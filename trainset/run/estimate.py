@@ -91,9 +91,12 @@ def estimate_run(spec: DatasetSpec, credentials: Credentials | None = None) -> E
         unlisted=unlisted.keys(),
     )
     tally = Tally(spec)
+    odd: Counter[str] = Counter()
     names = _Names(LABELLED_FILES if spec.metadata else 0)
     kinds: Counter[str] = Counter()
-    for planned in planner.decide(list_all(spec, credentials, unlisted)):
+    for planned in planner.decide(
+        list_all(spec, credentials, unlisted, lambda key, kind, why: odd.update([kind]))
+    ):
         tally.add(planned)
         if planned.what == "move":
             kinds[_modality(planned.file)] += 1
@@ -120,7 +123,11 @@ def estimate_run(spec: DatasetSpec, credentials: Credentials | None = None) -> E
         free_bytes=None if local is None else shutil.disk_usage(local).free,
         home_bytes=tally.home_bytes,
         reflink=local is not None and all(_shares(m.from_, local) for m in spec.media),
-        faults=[*unlisted.values(), *faults],
+        faults=[
+            *unlisted.values(),
+            *(f"{many(n, 'entry', 'entries')} left out: {kind}" for kind, n in odd.items()),
+            *faults,
+        ],
     )
 
 

@@ -15,6 +15,7 @@ from trainset.transfer.base_index import BaseIndex
 from trainset.transfer.listing import list_source
 
 Progress = Callable[[int], None]  # gets the number of files listed so far
+Refused = Callable[[str, str, str], None]  # gets key, kind and reason
 
 
 def open_base(spec: DatasetSpec, credentials: Credentials | None) -> tuple[str | None, BaseIndex]:
@@ -29,20 +30,31 @@ def open_base(spec: DatasetSpec, credentials: Credentials | None) -> tuple[str |
     location, store = home.versions.snapshot(head.id).table("media"), LanceTableStore()
     if not store.exists(location):
         return head.id, BaseIndex.of({})
-    return head.id, BaseIndex(store.open(location).scan)
+    return head.id, BaseIndex.of_table(store.open(location))
 
 
 def list_all(
     spec: DatasetSpec,
     credentials: Credentials | None,
     unlisted: dict[str, str],
+    on_refused: Refused,
     progress: Progress | None = None,
 ) -> Iterator[SourceFile]:
-    """The files of all sources; folders that may not be read go to ``unlisted``."""
+    """The files of all sources; folders that may not be read go to ``unlisted``.
+
+    Args:
+        on_refused: see ``list_source``.
+    """
     count = 0
     for source in spec.media:
         store = open_source(source.from_, credentials)
-        for file in list_source(source, store, home=spec.home, on_unreadable=unlisted.__setitem__):
+        for file in list_source(
+            source,
+            store,
+            home=spec.home,
+            on_unreadable=unlisted.__setitem__,
+            on_refused=on_refused,
+        ):
             yield file
             count += 1
             if progress is not None and count % 1_000 == 0:

@@ -20,6 +20,7 @@ from trainset.transfer.plan import Planner
 from trainset.transfer.rates import RateCard, load_rates
 from trainset.transfer.route import Router
 
+SHOWN = 100
 Level = Literal["L0", "L1", "L2", "L3", "L4"]
 
 
@@ -30,6 +31,14 @@ class Unlisted(Frozen):
     reason: str
 
 
+class Unusable(Frozen):
+    """Something in a source that can be no file of the dataset: a FIFO, a name that is no key."""
+
+    key: str
+    kind: str
+    reason: str
+
+
 class PlanReport(Frozen):
     """A transfer plan in numbers.
 
@@ -37,6 +46,7 @@ class PlanReport(Frozen):
         commit: the plan is against it; None: the home has none yet.
         moving: files that a run would read, the undecided too.
         missing, still_missing: rows whose file is gone since, and was gone before.
+        unusable_shown: the first 100 of ``unusable``; a run leaves them out, each with its reason.
         elsewhere: of those that move, files that a rule sends to a folder: they cost nothing.
         home_is_folder: then the costs are those of the same plan with its home on B2.
     """
@@ -58,6 +68,8 @@ class PlanReport(Frozen):
     still_missing: int
     returned: int
     unlisted: tuple[Unlisted, ...]
+    unusable: int
+    unusable_shown: tuple[Unusable, ...]
     verify: Level
     sample: float
     home_is_folder: bool
@@ -98,11 +110,20 @@ def plan_report(
     bytes_per_s = _bytes_per_s(bandwidth or spec.transfer.bandwidth)
     commit, base = open_base(spec, credentials)
     unlisted: dict[str, str] = {}
+    unusable = 0
+    shown: list[Unusable] = []
+
+    def refuse(key: str, kind: str, reason: str) -> None:
+        nonlocal unusable
+        unusable += 1
+        if unusable <= SHOWN:
+            shown.append(Unusable(key=key, kind=kind, reason=reason))
+
     planner = Planner(
         base, spec.media, now=now, route=Router(spec.transfer).route, unlisted=unlisted.keys()
     )
     tally = Tally(spec)
-    for planned in planner.decide(list_all(spec, credentials, unlisted, progress)):
+    for planned in planner.decide(list_all(spec, credentials, unlisted, refuse, progress)):
         tally.add(planned)
     absent = {True: 0, False: 0}
     for _, was_missing in planner.missing():
@@ -125,6 +146,8 @@ def plan_report(
         still_missing=absent[True],
         returned=tally.returned,
         unlisted=tuple(Unlisted(prefix=p, reason=why) for p, why in unlisted.items()),
+        unusable=unusable,
+        unusable_shown=tuple(shown),
         verify=level,
         sample=sample,
         home_is_folder=not is_bucket(spec.home),

@@ -135,6 +135,10 @@ def _notes(report: PlanReport) -> list[str]:
         lines.append(f"Not listed: {short(one.prefix)}: {one.reason}")
     if (more := len(report.unlisted) - SHOWN) > 0:
         lines.append(f"… and {many(more, 'folder')} more, in --format json")
+    for odd in report.unusable_shown[:SHOWN]:
+        lines.append(f"No file of a dataset: {short(odd.key)}: {odd.reason}")
+    if (more := report.unusable - SHOWN) > 0:
+        lines.append(f"… and {more:,} more of these")
     lines.append(f"Prices are of {report.cost.card_date}: {report.cost.card_note}.")
     return lines
 

@@ -155,7 +155,7 @@ def _open_ledger(run: Run) -> None:
 
 
 def _base(media: Table | None) -> BaseIndex:
-    return BaseIndex.of({}) if media is None else BaseIndex(media.scan)
+    return BaseIndex.of({}) if media is None else BaseIndex.of_table(media)
 
 
 def _listing(run: Run, unlisted: dict[str, str], refused: list[LeftOut]) -> Iterator[SourceFile]:

@@ -52,8 +52,13 @@ class Table(Protocol):
         *,
         where: str | None = None,
         limit: int | None = None,
+        frugal: bool = False,
     ) -> pa.RecordBatchReader:
-        """Rows in no order that callers may rely on."""
+        """Rows in no order that callers may rely on.
+
+        Args:
+            frugal: read little ahead: slower from a bucket, for whoever counts memory.
+        """
         ...
 
     def upsert(

@@ -49,11 +49,17 @@ class LanceTable:
         *,
         where: str | None = None,
         limit: int | None = None,
+        frugal: bool = False,
     ) -> pa.RecordBatchReader:
         self._known(columns)
         with self._errors(where):
             names = None if columns is None else list(columns)
-            return self.dataset.scanner(columns=names, filter=where, limit=limit).to_reader()
+            return self.dataset.scanner(
+                columns=names,
+                filter=where,
+                limit=limit,
+                fragment_readahead=1 if frugal else None,
+            ).to_reader()
 
     def upsert(
         self, rows: pa.Table, *, key: str = "row_id", empty: Sequence[str] = ()

@@ -8,6 +8,7 @@ of rows that were not asked for are read from the table again, as a stream.
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -17,16 +18,16 @@ from numpy.typing import NDArray
 
 from trainset.errors import InputError
 from trainset.identity import row_id
+from trainset.tables.base import Table
 
 MISSING = "missing"
 _VERSIONS = ("row_id", "size", "source_version", "source_state")
 _KEYS = ("row_id", "key")
 
-# Reads all rows of the media table, some columns, in batches; ``Table.scan`` of a fixed version.
+# Reads all rows of the media table, some columns of it, in batches; twice gives the same rows.
 Scan = Callable[[Sequence[str]], Iterable[pa.RecordBatch]]
 
 _Words = NDArray[np.uint64]
-_ROW = np.dtype([("high", "u8"), ("low", "u8"), ("print", "u8"), ("missing", "?")])
 
 
 class BaseRow(NamedTuple):
@@ -62,22 +63,29 @@ class BaseIndex:
             InputError: a row's id is no id.
         """
         self._scan = scan
-        parts: list[NDArray[np.void]] = []
+        # Arrays that grow in place: lists of small ones would leave holes, and need a copy.
+        high, low, prints = array("Q"), array("Q"), array("Q")
+        missing = bytearray()
         for batch in scan(_VERSIONS):
-            part = np.empty(batch.num_rows, _ROW)
             ids = _ids(batch["row_id"].to_pylist())
-            part["high"], part["low"] = ids[:, 0], ids[:, 1]
-            part["print"] = _fingerprints(batch)
-            part["missing"] = [state == MISSING for state in batch["source_state"].to_pylist()]
-            parts.append(part)
-        rows = np.concatenate([np.empty(0, _ROW), *parts])
-        parts.clear()
-        order = np.lexsort((rows["low"], rows["high"]))
-        self._high: _Words = rows["high"][order]
-        self._low: _Words = rows["low"][order]
-        self._print: _Words = rows["print"][order]
-        self._missing: NDArray[np.bool_] = rows["missing"][order]
+            high.frombytes(ids[:, 0].tobytes())
+            low.frombytes(ids[:, 1].tobytes())
+            prints.frombytes(_fingerprints(batch).tobytes())
+            missing += bytes(state == MISSING for state in batch["source_state"].to_pylist())
+        order = np.lexsort((_words(low), _words(high)))
+        self._high = _words(high)[order]
+        del high
+        self._low = _words(low)[order]
+        del low
+        self._print = _words(prints)[order]
+        del prints
+        self._missing = np.frombuffer(missing, np.bool_)[order]
         self._seen = np.zeros(len(order), bool)
+
+    @classmethod
+    def of_table(cls, media: Table) -> BaseIndex:
+        """An index of the media table; ``media`` must stay at its version."""
+        return cls(lambda columns: media.scan(columns, frugal=True))
 
     @classmethod
     def of(cls, rows: Mapping[str, BaseRow]) -> BaseIndex:
@@ -141,6 +149,10 @@ class BaseIndex:
             if not step.any():
                 return place, known
             at = at + step
+
+
+def _words(numbers: array[int]) -> _Words:
+    return np.frombuffer(numbers, np.uint64)
 
 
 def _ids(row_ids: Sequence[str]) -> _Words:

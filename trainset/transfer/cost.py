@@ -14,6 +14,7 @@ from typing import Literal
 from trainset.model import Frozen
 from trainset.stores.parts import MULTIPART_BYTES, part_bytes
 from trainset.transfer.rates import RateCard, RequestRate
+from trainset.transfer.verify_report import drawn
 
 GB, TB = 10**9, 10**12
 LIST_PAGE = 1_000  # objects of one List call
@@ -137,10 +138,10 @@ def count_requests(work: Workload, *, verify: str, sample: float) -> Requests:
     reads as many sources again. A source file is looked at once when it has been read.
     """
     level = LEVELS.index(verify)
-    read_back = math.ceil(work.files * sample) if level >= 3 else 0
+    read_back = drawn(work.files, sample) if level >= 3 else 0
     source_reads = 2 * work.bucket_files
     if level >= 4:
-        source_reads += math.ceil(work.bucket_files * sample)
+        source_reads += drawn(work.bucket_files, sample)
     return Requests(
         A=work.single + work.parts + 2 * work.large,
         B=(work.large if level >= 1 else 0) + read_back,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -14,6 +15,8 @@ from trainset.stores.tree_walk import OnRefused, OnUnreadable, Watch
 from trainset.stores.walk import walk
 from trainset.transfer.base import SourceFile
 from trainset.transfer.globs import path_filter
+
+_HIDDEN = re.compile(r"(?:^|/)\.(?!\.?(?:/|$))")  # a name with a dot before it; not ".."
 
 
 def list_source(
@@ -96,7 +99,7 @@ class _Rules:
         return not self._passed_over(folder)
 
     def _passed_over(self, path: str) -> bool:
-        if path.startswith(".") or "/." in path:
+        if _HIDDEN.search(path):
             return True
         return self.home is not None and path.startswith(self.home)
 

@@ -28,14 +28,11 @@ _WINDOW_S = 0.25  # … or those of this time; their claims say "interrupted", a
 class Noted(NamedTuple):
     """An outcome that waits for its commit."""
 
+    identity: Identity
     outcome: Outcome
     run_id: str | None
     dead: bool
     at: float  # Unix seconds
-
-    @property
-    def identity(self) -> Identity:
-        return identity_of(self.outcome.file)
 
     @property
     def tries(self) -> int:
@@ -135,11 +132,12 @@ class BufferedLedger(ABC):
         Args:
             dead: a failure that no run tries again by itself; durable at once.
         """
-        noted = Noted(outcome, run_id, dead, time.time())
+        identity = identity_of(outcome.file)
+        noted = Noted(identity, outcome, run_id, dead, time.time())
         with self._lock:
-            if noted.identity in self._waiting:
+            if identity in self._waiting:
                 self.flush()
-            self._waiting[noted.identity] = noted
+            self._waiting[identity] = noted
             if outcome.arrived and outcome.sha256 and outcome.uri:
                 content = Content(outcome.uri, outcome.file.size, outcome.version_id)
                 self._fresh.setdefault(outcome.sha256, []).append(content)

@@ -29,25 +29,16 @@ from trainset.transfer.ledger.buffered import (
     ledger_row,
 )
 from trainset.transfer.ledger.owner import owner_is_gone
+from trainset.transfer.ledger.postgres_claims import ROW, claim_ids
 from trainset.transfer.ledger.postgres_parts import PostgresPartLog
 from trainset.transfer.ledger.postgres_schema import open_schema
 from trainset.transfer.ledger.postgres_session import Connection, Session
 from trainset.transfer.ledger.postgres_write import know, row_id, write_outcomes
 
-_ROW = "state, sha256, uri, version_id, facts, attempts, kind, reason, dead_key IS NOT NULL"
+_IS_IT = " WHERE home = %s AND id = %s"
 _BEGUN = LedgerRow("sending", None, None, None, None, 0, None, None)
 _ROWS = 5000  # in one statement, and of a stream held in memory
 
-# Sorted, so that two owners who want the same files wait for each other, and never in a circle.
-_CLAIM = """
-INSERT INTO trainset_ledger.claims AS c (home, id, owner, lease_until, interrupted)
-SELECT %(home)s, id, %(owner)s, clock_timestamp() + %(lease)s, false
-FROM unnest(%(ids)s::bytea[]) AS id ORDER BY id
-ON CONFLICT (home, id) DO UPDATE SET owner = excluded.owner, lease_until = excluded.lease_until,
-    interrupted = c.interrupted OR c.owner <> excluded.owner
-WHERE c.owner = excluded.owner OR c.lease_until <= clock_timestamp() OR c.owner = ANY(%(gone)s)
-RETURNING id, interrupted
-"""
 _HOLD = """
 INSERT INTO trainset_ledger.holds AS h (home, sha256, owner, lease_until)
 VALUES (%(home)s, %(sha256)s, %(owner)s, clock_timestamp() + %(lease)s)
@@ -81,7 +72,7 @@ class PostgresLedger(BufferedLedger):
         """What is known of this version of the file."""
         self._flush_if_waiting([file])
         where = (self.home, row_id(identity_of(file)))
-        if found := self.all(f"SELECT {_ROW} FROM trainset_ledger.files{_IS_IT}", *where):
+        if found := self.all(f"SELECT {ROW} FROM trainset_ledger.files{_IS_IT}", *where):
             return ledger_row(found[0])
         return _BEGUN if self.all(f"SELECT 1 FROM trainset_ledger.claims{_IS_IT}", *where) else None
 
@@ -91,28 +82,7 @@ class PostgresLedger(BufferedLedger):
         """Take files that nobody else holds; one transaction for all, in the order of ``files``."""
         self._flush_if_waiting(files)
         ids = [row_id(identity_of(file)) for file in files]
-
-        def work(db: Connection) -> list[Claim]:
-            rows = self._rows_of(db, ids)
-            wanted = [i for i in dict.fromkeys(ids) if not _settled(rows.get(i))]
-            taken = self._take(db, wanted, owner, lease_s)
-            # Read once more what is ours now: another owner may just have brought it.
-            rows |= self._rows_of(db, list(taken))
-            ended = [i for i in taken if _settled(rows.get(i))]
-            if ended:
-                db.execute(
-                    "DELETE FROM trainset_ledger.claims WHERE home = %s AND id = ANY(%s)",
-                    [self.home, ended],
-                )
-            claims = []
-            for i in ids:
-                row, settled = rows.get(i), _settled(rows.get(i))
-                claims.append(
-                    Claim(settled or i in taken, not settled and taken.get(i, False), row)
-                )
-            return claims
-
-        return self.session.run(work)
+        return self.session.run(lambda db: claim_ids(db, self.home, ids, owner, lease_s))
 
     def renew(self, owner: str, *, lease_s: float = LEASE_S) -> None:
         """Prolong all claims and contents that ``owner`` holds."""
@@ -198,7 +168,7 @@ class PostgresLedger(BufferedLedger):
     def rows(self) -> Iterator[tuple[Identity, LedgerRow]]:
         """All that is known, in no order and constant memory."""
         for uri, version, size, *row in self._stream(
-            f"SELECT source_uri, version, size, {_ROW} FROM trainset_ledger.files WHERE home = %s",
+            f"SELECT source_uri, version, size, {ROW} FROM trainset_ledger.files WHERE home = %s",
             self.home,
         ):
             yield (uri, version, size), ledger_row(row)
@@ -267,32 +237,6 @@ class PostgresLedger(BufferedLedger):
     def _close(self) -> None:
         self.session.close()
 
-    def _rows_of(self, db: Connection, ids: Sequence[bytes]) -> dict[bytes, LedgerRow]:
-        found = db.execute(
-            f"SELECT id, {_ROW} FROM trainset_ledger.files WHERE home = %s AND id = ANY(%s)",
-            [self.home, list(ids)],
-        )
-        return {i: ledger_row(row) for i, *row in found}
-
-    def _take(
-        self, db: Connection, ids: list[bytes], owner: str, lease_s: float
-    ) -> dict[bytes, bool]:
-        """The ids that are ours now, each with whether it was interrupted."""
-        values: dict[str, Any] = {"home": self.home, "owner": owner, "ids": ids, "gone": []}
-        values["lease"] = timedelta(seconds=lease_s)
-        taken: dict[bytes, bool] = dict(db.execute(_CLAIM, values).fetchall()) if ids else {}
-        if others := [i for i in ids if i not in taken]:
-            holders = db.execute(
-                "SELECT DISTINCT owner FROM trainset_ledger.claims WHERE home = %s"
-                " AND id = ANY(%s)",
-                [self.home, others],
-            )
-            gone = [holder for (holder,) in holders if owner_is_gone(holder)]
-            if gone:
-                again = values | {"ids": others, "gone": gone}
-                taken |= dict(db.execute(_CLAIM, again).fetchall())
-        return taken
-
     def _stream(self, query: str, *values: Any) -> Iterator[tuple[Any, ...]]:
         self.flush()
         with (
@@ -302,10 +246,3 @@ class PostgresLedger(BufferedLedger):
         ):
             cursor.itersize = _ROWS
             yield from cursor.execute(query, values)
-
-
-_IS_IT = " WHERE home = %s AND id = %s"
-
-
-def _settled(row: LedgerRow | None) -> bool:
-    return row is not None and (row.arrived or row.dead)

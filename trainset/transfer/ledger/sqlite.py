@@ -30,6 +30,7 @@ from trainset.transfer.ledger.buffered import (
     ledger_row,
 )
 from trainset.transfer.ledger.owner import owner_is_gone
+from trainset.transfer.ledger.sqlite_claims import KNOWN, claim_files
 from trainset.transfer.ledger.sqlite_file import (
     open_ledger_file,
     open_reader,
@@ -40,13 +41,6 @@ from trainset.transfer.ledger.sqlite_parts import SqlitePartLog
 from trainset.transfer.ledger.sqlite_write import write_outcomes
 
 _ROW = "state, sha256, uri, version_id, facts, attempts, kind, reason, dead_key IS NOT NULL"
-_KNOWN = """
-SELECT f.state, f.sha256, f.uri, f.version_id, f.facts, f.attempts, f.kind, f.reason,
-    f.dead_key IS NOT NULL, c.owner, c.lease_until, c.interrupted
-FROM (SELECT 1)
-LEFT JOIN files AS f ON f.source_uri = ?1 AND f.version = ?2 AND f.size = ?3
-LEFT JOIN claims AS c ON c.source_uri = ?1 AND c.version = ?2 AND c.size = ?3
-"""
 _BEGUN = LedgerRow("sending", None, None, None, None, 0, None, None)
 _IN_PLACE = "uri >= ? AND uri < ?"  # an index seeks by this, not by LIKE
 _AFTER_ALL = "\U0010ffff"
@@ -76,7 +70,7 @@ class SqliteLedger(BufferedLedger):
     def find(self, file: SourceFile) -> LedgerRow | None:
         """What is known of this version of the file."""
         self._flush_if_waiting([file])
-        *row, owner, _, _ = self.one(_KNOWN, identity_of(file))
+        *row, owner, _, _ = self.one(KNOWN, identity_of(file))
         if row[0] is None:
             return None if owner is None else _BEGUN
         return ledger_row(row)
@@ -86,28 +80,8 @@ class SqliteLedger(BufferedLedger):
     ) -> list[Claim]:
         """Take files that nobody else holds; one transaction for all, in the order of ``files``."""
         self._flush_if_waiting(files)
-        gone: dict[str, bool] = {"": True}
-        claims: list[Claim] = []
-        taken: list[tuple[Any, ...]] = []
-        with self.changing(counts=False):
-            now = time.time()
-            for file in files:
-                *values, holder, until, interrupted = self._db.execute(
-                    _KNOWN, identity_of(file)
-                ).fetchone()
-                row = None if values[0] is None else ledger_row(values)
-                if row is not None and (row.arrived or row.dead):
-                    claims.append(Claim(True, False, row))
-                    continue
-                if holder is not None and holder != owner:
-                    if until > now and not _gone(holder, gone):
-                        claims.append(Claim(False, False, row))
-                        continue
-                    interrupted = True
-                claims.append(Claim(True, bool(interrupted), row))
-                taken.append((*identity_of(file), owner, now + lease_s, bool(interrupted)))
-            self._db.executemany("INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?, ?, ?)", taken)
-        return claims
+        with self.changing(counts=False) as db:
+            return claim_files(db, files, owner, lease_s)
 
     def renew(self, owner: str, *, lease_s: float = LEASE_S) -> None:
         """Prolong all claims and contents that ``owner`` holds."""
@@ -263,9 +237,3 @@ class SqliteLedger(BufferedLedger):
         self.flush()
         with translated(self.path), closing(open_reader(self.path)) as db:
             yield from db.execute(query, values)
-
-
-def _gone(owner: str, known: dict[str, bool]) -> bool:
-    if owner not in known:
-        known[owner] = owner_is_gone(owner)
-    return known[owner]

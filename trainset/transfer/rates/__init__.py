@@ -71,16 +71,20 @@ class RateCard(Frozen):
 
 
 def load_rates(path: Path | None = None) -> RateCard:
-    """The card in a file; None: the newest that trainset ships.
+    """The card in a file, or one that trainset ships (``backblaze-2025``); None: the newest.
 
     Raises:
         SpecError: names the file, the field and what is wrong with it.
     """
-    place = files(__package__) / f"{NEWEST}.yaml" if path is None else path
+    ours = files(__package__) / f"{path or NEWEST}.yaml"
+    place = ours if path is None or (len(path.parts) == 1 and ours.is_file()) else path
     try:
         return RateCard.model_validate(yaml.safe_load(place.read_text(encoding="utf-8")))
     except FileNotFoundError as err:
-        raise SpecError(f"{path}: there is no such file; give --rates a card of prices") from err
+        raise SpecError(
+            f"{path}: there is no such file; give --rates a card of prices, or one of "
+            f"{', '.join(shipped())}"
+        ) from err
     except UnicodeDecodeError as err:
         raise SpecError(f"{path}: this is no text file; give --rates a card in YAML") from err
     except yaml.YAMLError as err:
@@ -92,3 +96,9 @@ def load_rates(path: Path | None = None) -> RateCard:
             f"{path}: {where}: {first['msg']}; "
             f"write it as trainset/transfer/rates/{NEWEST}.yaml does"
         ) from None
+
+
+def shipped() -> list[str]:
+    """Names of the cards that trainset brings, the oldest first."""
+    names = [one.name for one in files(__package__).iterdir()]
+    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
