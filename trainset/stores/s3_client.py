@@ -17,18 +17,20 @@ from trainset.model import Credentials
 
 _EMPTY_MD5 = "1B2M2Y8AsgTpgAmY7PhCfg=="
 _LOCK = "x-amz-object-lock-"
+_SHA256_HEADER = "x-amz-meta-sha256"
 _SIGNER = "trainset-s3v4"
 _REGION = re.compile(r"^s3[.-](?P<region>[a-z]{2,}(?:-[a-z0-9]+)+)\.", re.IGNORECASE)
 
 
 class _KnownHashAuth(botocore.auth.S3SigV4Auth):  # type: ignore[misc]
-    """SigV4 that signs a body with the sha256 it says it has, so that it is not hashed twice.
+    """SigV4 that signs a body with the sha256 that it or its metadata says: not hashed twice.
 
     The server compares the signed hash with the bytes that arrive: this is the transfer's check.
     """
 
     def payload(self, request: Any) -> Any:
-        return getattr(request.data, "known_sha256", None) or super().payload(request)
+        known = getattr(request.data, "known_sha256", None) or request.headers.get(_SHA256_HEADER)
+        return known or super().payload(request)
 
 
 botocore.auth.AUTH_TYPE_MAPS[_SIGNER] = _KnownHashAuth
