@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from services import moto_s3, real, rgw
 from services.b2_strict import B2Strict
-from trainset.model import Credentials
+from trainset.model import Credentials, StoreOptions
 from trainset.stores.retry import Retrier
 from trainset.stores.s3 import S3Store
 from trainset.stores.s3_client import make_client
@@ -53,11 +53,11 @@ class S3Endpoint:
         # Past the proxy: boto3 sends a checksum with versioning, which B2 would refuse.
         return make_client(self.credentials.model_copy(update={"endpoint": self.server.url}))
 
-    def new_bucket(self) -> S3Bucket:
-        """A new bucket that keeps versions, as every B2 bucket does."""
+    def new_bucket(self, *, locks: bool = False) -> S3Bucket:
+        """A new bucket that keeps versions, as every B2 bucket does; ``locks``: Object Lock too."""
         name = f"t-{uuid.uuid4().hex[:16]}"
         client = self._direct
-        client.create_bucket(Bucket=name)
+        client.create_bucket(Bucket=name, ObjectLockEnabledForBucket=locks)
         client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
         return S3Bucket(name, self)
 
@@ -81,7 +81,13 @@ class S3Bucket:
     def url(self) -> str:
         return f"s3://{self.name}"
 
-    def store(self, prefix: str = "", *, multipart_bytes: int = 100 * 2**20) -> S3Store:
+    def store(
+        self,
+        prefix: str = "",
+        *,
+        multipart_bytes: int = 100 * 2**20,
+        options: StoreOptions | None = None,
+    ) -> S3Store:
         """A store that retries fast."""
         return S3Store(
             self.name,
@@ -89,6 +95,7 @@ class S3Bucket:
             self.endpoint.credentials,
             retrier=Retrier(attempts=12, base_s=0.005, cap_s=0.1),
             multipart_bytes=multipart_bytes,
+            options=options,
         )
 
 

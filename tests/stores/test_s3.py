@@ -24,10 +24,10 @@ from trainset.errors import (
 from trainset.model import Credentials
 from trainset.stores import open_store
 from trainset.stores.local import LocalStore
+from trainset.stores.parts import part_bytes
 from trainset.stores.retry import Retrier, Throttled
 from trainset.stores.s3 import S3Store
 from trainset.stores.s3_client import normal_endpoint, region_of
-from trainset.stores.s3_multipart import part_bytes
 
 MIB = 2**20
 
@@ -155,7 +155,7 @@ def test_a_broken_stream_goes_on_where_it_broke(s3_bucket: S3Bucket, tmp_path: P
     with store.open("a") as handle:
         got = handle.read(1000)
         # Break the connection under the reader, as a network does.
-        handle.raw._reply._connection.sock.close()  # type: ignore[attr-defined]
+        handle.raw._reply.close()  # type: ignore[attr-defined]
         handle.raw._reply = None  # type: ignore[attr-defined]
         assert got + handle.read() == data
     with store.open("a") as handle:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import http.client
 import ssl
 from collections.abc import Mapping
-from typing import Any, cast
 
 from botocore.exceptions import (
+    BotoCoreError,
     ClientError,
     ConnectionClosedError,
     ConnectTimeoutError,
@@ -144,22 +144,22 @@ def keep(
         connection.close()
 
 
-def network_error(err: Exception, endpoint: str) -> Exception:
+def network_error(err: Exception, endpoint: str) -> BotoCoreError:
     """botocore's error for a connection that broke."""
-    if isinstance(err, ssl.SSLError):
-        kind: Any = SSLError
-    elif isinstance(err, TimeoutError):
-        kind = ReadTimeoutError
-    else:
-        kind = ConnectionClosedError
-    return cast(Exception, kind(endpoint_url=endpoint, error=err))
+    return _as_botocore(err, endpoint, ReadTimeoutError, ConnectionClosedError)
 
 
-def _connect_error(err: OSError, endpoint: str) -> Exception:
+def _connect_error(err: OSError, endpoint: str) -> BotoCoreError:
+    return _as_botocore(err, endpoint, ConnectTimeoutError, EndpointConnectionError)
+
+
+def _as_botocore(
+    err: Exception, endpoint: str, late: type[BotoCoreError], other: type[BotoCoreError]
+) -> BotoCoreError:
+    kind = other
     if isinstance(err, ssl.SSLError):
-        kind: Any = SSLError
+        kind = SSLError
     elif isinstance(err, TimeoutError):
-        kind = ConnectTimeoutError
-    else:
-        kind = EndpointConnectionError
-    return cast(Exception, kind(endpoint_url=endpoint, error=err))
+        kind = late
+    found: BotoCoreError = kind(endpoint_url=endpoint, error=err)
+    return found

@@ -2,43 +2,33 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar, cast
+from typing import Any, BinaryIO, TypeVar
 
-from trainset.errors import InputError, NotFound
+from trainset.errors import NotFound
 from trainset.model import Credentials, StoreOptions
-from trainset.stores.atomic import replacing, sweep
 from trainset.stores.base import ObjectInfo, PartLog
 from trainset.stores.keys import check_key
 from trainset.stores.local_errors import translated as local_translated
 from trainset.stores.parts import MULTIPART_BYTES
 from trainset.stores.retry import Retrier
 from trainset.stores.s3_client import make_client, normal_endpoint, region_of
+from trainset.stores.s3_copy import copy_object
 from trainset.stores.s3_errors import translated
-from trainset.stores.s3_list import ObjectVersion, list_objects, list_versions
-from trainset.stores.s3_protect import (
-    customer_key_parameters,
-    encryption_parameters,
-    lock_parameters,
-)
-from trainset.stores.s3_put import (
-    put_bytes,
-    put_open_file,
-    server_checks_sha256,
-    version_id_of,
-)
-from trainset.stores.s3_reader import RANGED_BYTES, OpenAt, S3Reader, fetch_ranges, read_all
-from trainset.stores.sender import BLOCK, Download, Sender
+from trainset.stores.s3_get import fetch_object, get_bytes, open_object
+from trainset.stores.s3_list import ObjectVersion, iter_versions, list_objects, list_versions
+from trainset.stores.s3_pool import Workers
+from trainset.stores.s3_protect import Protector
+from trainset.stores.s3_put import put_bytes, put_open_file, server_checks_sha256
+from trainset.stores.s3_ranges import ReadRange, upload_ranges
+from trainset.stores.sender import known_version
 from trainset.stores.sender_choice import make_sender
 from trainset.stores.throttle import shared_gate
 
 T = TypeVar("T")
-_PARTS_AT_ONCE = 8
 
 
 class S3Store:
@@ -68,18 +58,19 @@ class S3Store:
         self.client = make_client(credentials)
         self._credentials = credentials
         self.options = options or StoreOptions()
+        self.protector = Protector(self.options.protection, credentials)
+        self.workers = Workers()
         self.root = f"{prefix}/" if prefix else ""
         self._retrier = retrier or Retrier(
-            gate=shared_gate(self.endpoint, credentials.key_id, self.options),
-            renew=self.client.close,
+            gate=shared_gate(self.endpoint, credentials.key_id, self.options), renew=self._renew
         )
-        self.multipart_bytes = multipart_bytes
-        # With SSE-C every request that touches bytes bears the key; else empty.
-        self.key_parameters = customer_key_parameters(self.options.protection, credentials)
         pace = self._retrier.gate.pace
-        self.sender: Sender = make_sender(
-            self.options.sender, self.client, credentials, bucket, pace
-        )
+        self.sender = make_sender(self.options.sender, self.client, credentials, bucket, pace)
+        self.multipart_bytes = multipart_bytes
+
+    @property
+    def key_id(self) -> str:
+        return self._credentials.key_id
 
     def __repr__(self) -> str:
         return f"S3Store({self.url!r}, endpoint={self.endpoint!r})"
@@ -104,55 +95,26 @@ class S3Store:
             "allow_http": "true" if self.endpoint.startswith("http://") else "false",
         }
 
-    def head(self, key: str) -> ObjectInfo | None:
+    def head(self, key: str, *, version_id: str | None = None) -> ObjectInfo | None:
+        which = {} if version_id is None else {"VersionId": version_id}
         try:
-            reply = self.request("head", key, lambda: self.named("head_object", key))
+            reply = self.request("head", key, lambda: self.named("head_object", key, **which))
         except NotFound:
             return None
         return ObjectInfo(
             key=key,
             size=reply["ContentLength"],
             version=reply["ETag"].strip('"'),
-            version_id=version_id_of(reply),
+            version_id=known_version(reply.get("VersionId")),
             modified=reply["LastModified"],
             sha256=reply.get("Metadata", {}).get("sha256"),
         )
 
     def get(self, key: str, *, start: int = 0, length: int | None = None) -> bytes:
-        # A range has one byte at least: an empty one is asked for as one byte, and cut.
-        wanted = None if length is None else max(length, 1)
-        try:
-            with_errors = self._read(key)
-            data = self._retrier.call(
-                lambda: read_all(self._open_at(key)(start, wanted, None), with_errors)
-            )
-        except InputError as err:
-            if "InvalidRange" in str(err):
-                return b""  # starts after the end, as a file's read would say it
-            raise
-        return data if length is None else data[:length]
+        return get_bytes(self, key, start, length, None)
 
     def open(self, key: str) -> BinaryIO:
-        raw = S3Reader(self._open_at(key), self._read(key), self._retrier)
-        return cast(BinaryIO, io.BufferedReader(raw, BLOCK))
-
-    def _open_at(self, key: str) -> OpenAt:
-        name = self.full_key(key)
-
-        def open_at(start: int, length: int | None, etag: str | None) -> Download:
-            with self._errors("get", key):
-                return self.sender.get_object(
-                    name, self.key_parameters, start=start, length=length, etag=etag
-                )
-
-        return open_at
-
-    def _read(self, key: str) -> Callable[[Download, int], bytes]:
-        def read(reply: Download, size: int) -> bytes:
-            with self._errors("get", key):
-                return reply.read(size)
-
-        return read
+        return open_object(self, self._retrier, key, None)
 
     def put(
         self, key: str, data: bytes, *, sha256: str | None = None, content_type: str | None = None
@@ -172,28 +134,52 @@ class S3Store:
         with local_translated(f"{self.uri(key)} (from {path})"), open(path, "rb") as source:
             return put_open_file(self, key, source, sha256, content_type, part_hashes, parts)
 
+    def put_ranges(
+        self,
+        key: str,
+        size: int,
+        read_range: ReadRange,
+        *,
+        content_type: str | None = None,
+        parts: PartLog | None = None,
+    ) -> tuple[ObjectInfo, str]:
+        """Store ``size`` bytes that ``read_range(start, length)`` reads; with their sha256.
+
+        For large objects from a network source: at most four parts are held in memory, nothing on
+        disk. ``read_range`` is called by several threads, and must read one version of the source.
+        The key must be new: the object bears no sha256, which is known only at the end.
+        """
+        return upload_ranges(self, key, size, read_range, content_type, parts)
+
+    def copy_from(
+        self,
+        key: str,
+        source: S3Store,
+        path: str,
+        *,
+        etag: str,
+        version_id: str | None = None,
+        size: int,
+    ) -> ObjectInfo:
+        """Let the store copy ``path`` of ``source``: no byte comes here. See ``same_endpoint``.
+
+        Raises:
+            SourceChanged: the source is no longer the version of ``etag``.
+        """
+        return copy_object(self, key, source, path, etag, version_id, size)
+
     def fetch_file(self, key: str, path: Path) -> None:
-        raw = S3Reader(self._open_at(key), self._read(key), self._retrier)
-        with raw, local_translated(f"{path} (from {self.uri(key)})"):
-            sweep(path.parent)
-            with replacing(path) as handle:
-                if raw.size >= RANGED_BYTES:
-                    raw.close()
-                    fetch_ranges(
-                        handle,
-                        raw.size,
-                        raw.etag,
-                        open_at=self._open_at(key),
-                        read=self._read(key),
-                        retrier=self._retrier,
-                        workers=self.part_workers,
-                    )
-                    return
-                while block := raw.read(BLOCK):
-                    handle.write(block)
+        fetch_object(self, key, path)
 
     def delete(self, key: str) -> None:
         self.request("delete", key, lambda: self.named("delete_object", key))
+
+    def iter_versions(self, prefix: str = "") -> Iterator[tuple[str, ObjectVersion]]:
+        """Versions of all keys below ``prefix``, by key, newest first; in constant memory.
+
+        Delete markers are not shown: no version of a key that was deleted is the latest.
+        """
+        return iter_versions(self, prefix)
 
     def list_versions(self, key: str) -> list[ObjectVersion]:
         """All versions of one key, oldest first, without hide markers; [] when it never was."""
@@ -201,27 +187,11 @@ class S3Store:
 
     def get_version(self, key: str, version_id: str) -> bytes:
         """The bytes of one version of a key. Raises NotFound."""
-        which = {"VersionId": version_id}
-        data = self.request(
-            "get", key, lambda: self.named("get_object", key, **which)["Body"].read()
-        )
-        return cast(bytes, data)
+        return get_bytes(self, key, 0, None, version_id)
 
-    @cached_property
-    def part_workers(self) -> ThreadPoolExecutor:
-        """Threads that carry parts and ranges, for all large files of this store together."""
-        return ThreadPoolExecutor(_PARTS_AT_ONCE, thread_name_prefix="part")
-
-    def write_parameters(self, sha256: str, content_type: str | None) -> dict[str, Any]:
-        """What a new object is given beside its bytes."""
-        protection = self.options.protection
-        return {
-            "Metadata": {"sha256": sha256},
-            **({"ContentType": content_type} if content_type else {}),
-            **lock_parameters(protection, datetime.now(UTC)),
-            **encryption_parameters(protection),
-            **self.key_parameters,
-        }
+    def open_version(self, key: str, version_id: str) -> BinaryIO:
+        """As ``open``, of one version of a key."""
+        return open_object(self, self._retrier, key, version_id)
 
     @cached_property
     def checks_sha256(self) -> bool:
@@ -242,10 +212,14 @@ class S3Store:
         """Run one request with our errors and retries; ``found`` as in ``Retrier.call``."""
 
         def attempt() -> T:
-            with self._errors(what, key):
+            with self.errors(what, key):
                 return send()
 
         return self._retrier.call(attempt, found=found)
+
+    def errors(self, what: str, key: str) -> AbstractContextManager[None]:
+        """Turns errors of one request into ours."""
+        return translated(what, key=key, bucket=self.bucket, endpoint=self.endpoint)
 
     def stored(self, key: str, size: int, sha256: str) -> ObjectInfo | None:
         """The object if it holds just these bytes: the answer when a reply was lost."""
@@ -254,10 +228,16 @@ class S3Store:
 
     def named(self, operation: str, key: str, **arguments: Any) -> Any:
         if operation in ("head_object", "get_object"):
-            arguments = {**self.key_parameters, **arguments}
+            arguments = {**self.protector.read(), **arguments}
         return getattr(self.client, operation)(
             Bucket=self.bucket, Key=self.full_key(key), **arguments
         )
 
-    def _errors(self, what: str, key: str) -> Any:
-        return translated(what, key=key, bucket=self.bucket, endpoint=self.endpoint)
+    def _renew(self) -> None:
+        """Drop idle connections: the next may lead to a part of the store that works."""
+        self.sender.close()
+
+
+def same_endpoint(a: S3Store, b: S3Store) -> bool:
+    """Whether one key reaches both stores, so that one can copy from the other."""
+    return (a.endpoint, a.key_id) == (b.endpoint, b.key_id)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from typing import Any
 
@@ -13,19 +15,21 @@ from botocore.config import Config
 from trainset.errors import InputError
 from trainset.model import Credentials
 
-SHA256_HEADER = "x-amz-meta-sha256"
+_EMPTY_MD5 = "1B2M2Y8AsgTpgAmY7PhCfg=="
+_LOCK = "x-amz-object-lock-"
+_SHA256_HEADER = "x-amz-meta-sha256"
 _SIGNER = "trainset-s3v4"
 _REGION = re.compile(r"^s3[.-](?P<region>[a-z]{2,}(?:-[a-z0-9]+)+)\.", re.IGNORECASE)
 
 
 class _KnownHashAuth(botocore.auth.S3SigV4Auth):  # type: ignore[misc]
-    """SigV4 that signs a body with the sha256 we know, so that the body is not hashed twice.
+    """SigV4 that signs a body with the sha256 that it or its metadata says: not hashed twice.
 
     The server compares the signed hash with the bytes that arrive: this is the transfer's check.
     """
 
     def payload(self, request: Any) -> Any:
-        known = getattr(request.data, "known_sha256", None) or request.headers.get(SHA256_HEADER)
+        known = getattr(request.data, "known_sha256", None) or request.headers.get(_SHA256_HEADER)
         return known or super().payload(request)
 
 
@@ -81,10 +85,28 @@ def make_client(credentials: Credentials) -> Any:
     )
     events = client.meta.events
     events.unregister("before-call.s3", botocore.handlers.add_expect_header)
-    events.register_first("choose-signer.s3.PutObject", _choose_signer)
-    events.register_first("choose-signer.s3.UploadPart", _choose_signer)
+    for operation in ("PutObject", "UploadPart"):
+        events.register_first(f"choose-signer.s3.{operation}", _choose_signer)
+    for operation in ("CreateMultipartUpload", "CopyObject"):
+        events.register(f"before-call.s3.{operation}", _lock_wants_md5)
+    for operation in ("PutObjectRetention", "PutObjectLegalHold"):
+        events.register(f"before-call.s3.{operation}", _md5_not_crc)
     return client
 
 
 def _choose_signer(signature_version: str, **_: Any) -> str | None:
     return _SIGNER if signature_version == "s3v4" else None  # presigned requests keep theirs
+
+
+def _lock_wants_md5(params: dict[str, Any], **_: Any) -> None:
+    """B2 asks for Content-MD5 beside lock headers; boto3 offers none where there is no body."""
+    headers = params["headers"]
+    if any(name.lower().startswith(_LOCK) for name in headers):
+        headers["Content-MD5"] = _EMPTY_MD5
+
+
+def _md5_not_crc(params: dict[str, Any], **_: Any) -> None:
+    """boto3 adds a CRC where an operation demands a checksum; B2 wants Content-MD5 there."""
+    digest = hashlib.md5(params["body"], usedforsecurity=False).digest()
+    params["headers"]["Content-MD5"] = base64.b64encode(digest).decode()
+    params["context"].get("checksum", {}).pop("request_algorithm", None)

@@ -1,4 +1,4 @@
-"""Listing a bucket: objects, and the versions of one key."""
+"""Listing a bucket: objects, and versions of one key or of all keys below a prefix."""
 
 from __future__ import annotations
 
@@ -13,12 +13,17 @@ if TYPE_CHECKING:
 
 
 class ObjectVersion(NamedTuple):
-    """One version of a key; ``size`` in bytes."""
+    """One version of a key; ``size`` in bytes, ``etag`` without quotes.
+
+    ``is_latest``: a reader of the key gets it. None is when the key was deleted: then its newest
+    entry is a delete marker.
+    """
 
     version_id: str
     modified: datetime
     size: int
     is_latest: bool
+    etag: str = ""
 
 
 def list_objects(store: S3Store, prefix: str, start_after: str) -> Iterator[ObjectInfo]:
@@ -42,20 +47,35 @@ def list_objects(store: S3Store, prefix: str, start_after: str) -> Iterator[Obje
             query["ContinuationToken"] = page["NextContinuationToken"]
 
 
+def iter_versions(store: S3Store, prefix: str) -> Iterator[tuple[str, ObjectVersion]]:
+    """As ``S3Store.iter_versions``."""
+    query = {"Bucket": store.bucket, "Prefix": store.root + prefix}
+    more = True
+    while more:
+        page = store.request("list", prefix, lambda: store.client.list_object_versions(**query))
+        for item in page.get("Versions", ()):
+            yield (
+                item["Key"][len(store.root) :],
+                ObjectVersion(
+                    item["VersionId"],
+                    item["LastModified"],
+                    item["Size"],
+                    item["IsLatest"],
+                    item["ETag"].strip('"'),
+                ),
+            )
+        more = page["IsTruncated"]
+        if more:
+            query["KeyMarker"] = page["NextKeyMarker"]
+            query["VersionIdMarker"] = page["NextVersionIdMarker"]
+
+
 def list_versions(store: S3Store, key: str) -> list[ObjectVersion]:
     """As ``S3Store.list_versions``."""
-    name = store.full_key(key)
-    query = {"Bucket": store.bucket, "Prefix": name}
+    store.full_key(key)  # refuses a bad key
     versions: list[ObjectVersion] = []
-    while True:
-        page = store.request("list", key, lambda: store.client.list_object_versions(**query))
-        versions += [
-            ObjectVersion(v["VersionId"], v["LastModified"], v["Size"], v["IsLatest"])
-            for v in page.get("Versions", ())
-            if v["Key"] == name
-        ]
-        # Names come in order, and `name` is the least of those that start with it.
-        if not page["IsTruncated"] or page["NextKeyMarker"] != name:
-            return versions[::-1]  # S3 lists the newest first
-        query["KeyMarker"] = page["NextKeyMarker"]
-        query["VersionIdMarker"] = page["NextVersionIdMarker"]
+    for found, version in iter_versions(store, key):
+        if found != key:  # names come in order, and `key` is the least of those that start with it
+            break
+        versions.append(version)
+    return versions[::-1]  # S3 lists the newest first

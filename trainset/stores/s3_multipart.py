@@ -1,25 +1,16 @@
-"""Large files in parts: each checked by the store, and resumed where an upload was cut off."""
+"""An upload in parts as the store keeps it: begin, ask what is there, complete, take back."""
 
 from __future__ import annotations
 
-import hashlib
-import io
 import logging
-from collections.abc import Sequence
-from concurrent.futures import wait
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from trainset.errors import (
-    ChecksumMismatch,
-    NotFound,
-    SourceChanged,
-    TrainsetError,
-    TransientError,
-    UploadLost,
-)
+from trainset.errors import NotFound, TrainsetError, TransientError
 from trainset.stores.base import ObjectInfo, Part, PartLog, Upload
-from trainset.stores.parts import hash_parts, part_bytes
-from trainset.stores.sender import Piece, body_blocks
+from trainset.stores.s3_lock import ensure_locked
+from trainset.stores.s3_protect import object_parameters
+from trainset.stores.sender import Body
 
 if TYPE_CHECKING:
     from trainset.stores.s3 import S3Store
@@ -27,214 +18,161 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-def upload_parts(
-    store: S3Store,
-    key: str,
-    source: io.BufferedReader,
-    size: int,
-    sha256: str | None,
-    content_type: str | None,
-    part_hashes: Sequence[str] = (),
-    log: PartLog | None = None,
-) -> ObjectInfo:
-    """Store an open file in parts; each part's sha256 is signed, so the store checks it.
+class Multipart:
+    """One upload under way.
 
-    With a ``log``, an upload that is cut off (a kill, a network that stays away) goes on in the
-    next call, in whatever process: parts that the store has and the log knows are not sent again.
-    Without one it is taken back.
-
-    Raises:
-        ChecksumMismatch: the file is not ``sha256``, or no longer; the upload is taken back.
+    Attributes:
+        kept: parts that the store had when we came, by number.
+        etags: of the parts that the store has now, by number.
     """
-    step = part_bytes(size)
-    if sha256 is None or len(part_hashes) != -(-size // step):
-        source.seek(0)
-        found, part_hashes = hash_parts(source, step)
-        if sha256 not in (None, found):
-            raise ChecksumMismatch(key, expected=str(sha256), found=found)
-        sha256 = found
-    job = _Job(store, key, source, size, sha256, step, part_hashes, log)
-    try:
-        return job.run(content_type)
-    except UploadLost:
-        job.forget()  # the store dropped it (a lifecycle rule, say): once more from the start
-        return job.run(content_type)
-
-
-class _Job:
-    """One file's upload; see ``upload_parts``."""
 
     def __init__(
-        self,
-        store: S3Store,
-        key: str,
-        source: io.BufferedReader,
-        size: int,
-        sha256: str,
-        step: int,
-        hashes: Sequence[str],
-        log: PartLog | None,
+        self, store: S3Store, key: str, upload: Upload, kept: dict[int, Part], log: PartLog | None
     ) -> None:
-        self._store, self._key, self._source = store, key, source
-        self._size, self._sha256, self._step, self._hashes = size, sha256, step, hashes
-        self._log, self._uri = log, store.uri(key)
+        self.upload, self.kept = upload, kept
+        self._store, self._key, self._log = store, key, log
+        self._name, self._uri = store.full_key(key), store.uri(key)
+        self.etags = {number: part.etag for number, part in kept.items()}
 
-    def run(self, content_type: str | None) -> ObjectInfo:
-        upload_id, etags = self._find() or (self._begin(content_type), {})
-        try:
-            self._send(upload_id, etags)
-            self._complete(upload_id, etags)
-        except UploadLost:
-            raise
-        except (ChecksumMismatch, SourceChanged):
-            self._abort(upload_id)
-            raise
-        except BaseException:
-            if self._log is None:
-                self._abort(upload_id)
-            raise
-        # Complete may answer 200 with an error inside or an empty ETag: what is there counts.
-        info = self._store.stored(self._key, self._size, self._sha256)
-        if info is None:
-            raise TransientError(f"{self._uri}: not there after its upload; run again")
-        self.forget()
-        return info
-
-    def forget(self) -> None:
-        if self._log is not None:
-            self._log.end(self._uri)
-
-    def _find(self) -> tuple[str, dict[int, str]] | None:
-        """An unfinished upload of these very bytes, and the ETags of the parts that are there."""
-        known = self._log.find(self._uri) if self._log is not None else None
-        if known is None or self._log is None:
-            return None
-        if (known.size, known.part_bytes, known.sha256) != (self._size, self._step, self._sha256):
-            self._abort(known.upload_id)
-            return None
-        try:
-            there = _list_parts(self._store, self._key, known.upload_id)
-        except NotFound:
-            self.forget()
-            return None
-        return known.upload_id, {
-            part.number: part.etag
-            for part in self._log.parts(self._uri)
-            if there.get(part.number) == (part.size, part.etag)
-            and part.sha256 == self._hashes[part.number - 1]
-        }
-
-    def _begin(self, content_type: str | None) -> str:
+    def send(self, number: int, body: Body, size: int, sha256: str) -> None:
+        """Send one part and remember it. Raises UploadLost."""
         store = self._store
-        extra = store.write_parameters(self._sha256, content_type)
-        created = store.request(
-            "put", self._key, lambda: store.named("create_multipart_upload", self._key, **extra)
-        )
-        upload_id = str(created["UploadId"])
-        if self._log is not None:
-            self._log.begin(
-                self._uri,
-                Upload(
-                    upload_id=upload_id,
-                    size=self._size,
-                    part_bytes=self._step,
-                    sha256=self._sha256,
-                ),
-            )
-        return upload_id
-
-    def _send(self, upload_id: str, etags: dict[int, str]) -> None:
-        """Send the parts that ``etags`` lacks, and put theirs in."""
-
-        def send(number: int) -> None:
-            etags[number] = self._send_part(upload_id, number)
-
-        lacking = [n for n in range(1, len(self._hashes) + 1) if n not in etags]
-        sent = [self._store.part_workers.submit(send, number) for number in lacking]
-        try:
-            for future in sent:
-                future.result()
-        finally:
-            for future in sent:
-                future.cancel()
-            wait(sent)  # none may go on when the file is closed
-
-    def _send_part(self, upload_id: str, number: int) -> str:
-        store, start = self._store, (number - 1) * self._step
-        sha256 = self._hashes[number - 1]
-        piece = Piece(self._source, start, min(self._step, self._size - start))
-        if not store.checks_sha256:
-            self._compare(piece, sha256)
-        extra = dict(store.key_parameters)
-        if store.options.protection.locks:
-            from trainset.stores.s3_put import content_md5
-
-            extra["ContentMD5"] = content_md5(piece)
-        name = store.full_key(self._key)
+        extra = {**store.protector.read(), **store.protector.body(body)}
         etag = store.request(
             "put",
             self._key,
-            lambda: store.sender.upload_part(name, upload_id, number, piece, sha256, extra),
+            lambda: store.sender.upload_part(
+                self._name, self.upload.upload_id, number, body, sha256, extra
+            ),
         )
+        part = Part(number=number, size=size, etag=etag, sha256=sha256)
         if self._log is not None:
-            part = Part(number=number, size=piece.length, etag=etag, sha256=sha256)
             self._log.note(self._uri, part)
-        return etag
+        self.etags[number] = etag
 
-    def _compare(self, piece: Piece, sha256: str) -> None:
-        digest = hashlib.sha256()
-        for block in body_blocks(piece, None):
-            digest.update(block)
-        if digest.hexdigest() != sha256:
-            raise ChecksumMismatch(self._key, expected=sha256, found=digest.hexdigest())
+    def complete(self, there: Callable[[], ObjectInfo | None]) -> ObjectInfo:
+        """Make the object of all parts.
 
-    def _complete(self, upload_id: str, etags: dict[int, str]) -> None:
+        Args:
+            there: looks for the finished object. It alone decides: Complete may answer 200 with an
+                error inside or an empty ETag, or its reply may be lost.
+        Raises:
+            UploadLost: the store has lost the upload, and has no such object.
+        """
         store = self._store
-        parts = [{"PartNumber": number, "ETag": etags[number]} for number in sorted(etags)]
+        parts = [{"PartNumber": n, "ETag": f'"{etag}"'} for n, etag in sorted(self.etags.items())]
 
-        def is_there() -> bool | None:
-            return True if store.stored(self._key, self._size, self._sha256) else None
-
-        def finish() -> bool:
-            store.named(
-                "complete_multipart_upload",
-                self._key,
-                UploadId=upload_id,
-                MultipartUpload={"Parts": parts},
+        def send() -> None:
+            store.client.complete_multipart_upload(
+                MultipartUpload={"Parts": parts}, **self._where()
             )
-            return True
 
+        info: ObjectInfo | None = None
         try:
-            # When the reply was lost, the upload is gone (NoSuchUpload) and the object is there.
-            store.request("put", self._key, finish, found=is_there)
+            info = store.request("put", self._key, send, found=there)
         except NotFound:
-            if not is_there():
+            # When the reply was lost, the upload is gone and the object is there.
+            if (info := there()) is None:
                 raise
+        info = info or there()
+        if info is None:
+            raise TransientError(f"{self._uri}: not there after its upload; run again")
+        ensure_locked(store, self._key, info)
+        self.forget()
+        return info
 
-    def _abort(self, upload_id: str) -> None:
-        """Take the upload back (its parts are billed); the error under way matters more."""
+    def take_back(self) -> None:
+        """Abort the upload (its parts are billed); the error under way matters more than ours."""
         store = self._store
         try:
             store.request(
-                "abort",
-                self._key,
-                lambda: store.named("abort_multipart_upload", self._key, UploadId=upload_id),
+                "abort", self._key, lambda: store.client.abort_multipart_upload(**self._where())
             )
+        except NotFound:
+            pass  # gone already
         except TrainsetError as err:
             _log.warning(
-                "an unfinished upload of %s stays until a lifecycle rule: %s", self._key, err
+                "an unfinished upload stays until a lifecycle rule: %s: %s", self._uri, err
             )
         self.forget()
 
+    def forget(self) -> None:
+        """The log need not know this upload any more."""
+        if self._log is not None:
+            self._log.end(self._uri)
 
-def _list_parts(store: S3Store, key: str, upload_id: str) -> dict[int, tuple[int, str]]:
-    """Size and ETag of each part that the store has."""
-    found: dict[int, tuple[int, str]] = {}
-    query: dict[str, Any] = {"UploadId": upload_id}
-    while True:
-        page = store.request("list", key, lambda: store.named("list_parts", key, **query))
-        for part in page.get("Parts", ()):
-            found[part["PartNumber"]] = (part["Size"], part["ETag"].strip('"'))
-        if not page.get("IsTruncated"):
-            return found
-        query["PartNumberMarker"] = page["NextPartNumberMarker"]
+    def stored_parts(self) -> dict[int, tuple[int, str]]:
+        """Number -> (size, ETag) of the parts that the store has.
+
+        Raises:
+            NotFound: the store has lost the upload (Ceph says so as if it were a key).
+        """
+        store, found = self._store, dict[int, tuple[int, str]]()
+        query: dict[str, Any] = self._where()
+        while True:
+            page = store.request("list", self._key, lambda: store.client.list_parts(**query))
+            for part in page.get("Parts", ()):
+                found[part["PartNumber"]] = (part["Size"], part["ETag"].strip('"'))
+            if not page.get("IsTruncated"):
+                return found
+            query["PartNumberMarker"] = page["NextPartNumberMarker"]
+
+    def _where(self) -> dict[str, Any]:
+        return {
+            "Bucket": self._store.bucket,
+            "Key": self._name,
+            "UploadId": self.upload.upload_id,
+        }
+
+
+def begin_or_resume(
+    store: S3Store,
+    key: str,
+    *,
+    size: int,
+    part_size: int,
+    sha256: str | None,
+    content_type: str | None,
+    log: PartLog | None,
+) -> Multipart:
+    """Go on with the upload that ``log`` remembers when it is of the same bytes; else begin one.
+
+    Args:
+        sha256: of the whole; None when it is not known yet.
+    """
+    uri = store.uri(key)
+    if log is not None and (found := log.find(uri)) is not None:
+        old = Multipart(store, key, found, {}, log)
+        if (found.size, found.part_bytes, found.sha256) != (size, part_size, sha256):
+            old.take_back()
+        else:
+            try:
+                stored = old.stored_parts()
+                noted = {p.number: p for p in log.parts(uri)}
+                kept = {n: p for n, p in noted.items() if stored.get(n) == (p.size, p.etag)}
+                return Multipart(store, key, found, kept, log)
+            except NotFound:
+                log.end(uri)
+    metadata = {} if sha256 is None else {"sha256": sha256}
+    return begin(store, key, size, part_size, sha256, metadata, content_type, log)
+
+
+def begin(
+    store: S3Store,
+    key: str,
+    size: int,
+    part_size: int,
+    sha256: str | None,
+    metadata: Mapping[str, str],
+    content_type: str | None,
+    log: PartLog | None,
+) -> Multipart:
+    """Begin an upload, and remember it before anything else can happen."""
+    extra = object_parameters(store.protector, key, store.full_key(key), metadata, content_type)
+    created = store.request(
+        "put", key, lambda: store.named("create_multipart_upload", key, **extra)
+    )
+    upload = Upload(upload_id=created["UploadId"], size=size, part_bytes=part_size, sha256=sha256)
+    if log is not None:
+        log.begin(store.uri(key), upload)
+    return Multipart(store, key, upload, {}, log)

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from trainset.errors import NotFound, TransientError, VersionGone
 from trainset.stores.base import ObjectInfo
 from trainset.stores.pinned import ETAG, Pinned, pin_of
-from trainset.stores.s3_put import version_id_of
+from trainset.stores.sender import known_version
 
 if TYPE_CHECKING:
     from trainset.stores.s3 import S3Store
@@ -89,7 +89,7 @@ def _pinned(key: str, reply: Any) -> Pinned:
         key=key,
         size=reply["ContentLength"],
         version=reply["ETag"].strip('"'),
-        version_id=version_id_of(reply),
+        version_id=known_version(reply.get("VersionId")),
         modified=reply["LastModified"],
         sha256=reply.get("Metadata", {}).get("sha256"),
     )

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
-from trainset.errors import SourceChanged
+from trainset.errors import NotSupported, SourceChanged
 
 BLOCK = 2**20  # bytes that are read, paced and sent at once
 
@@ -128,12 +128,25 @@ class Sender(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Close idle connections; the next request opens its own."""
+        ...
+
 
 def byte_range(start: int, length: int | None) -> str | None:
     """The ``Range`` header; None for the whole object."""
     if start == 0 and length is None:
         return None
     return f"bytes={start}-" if length is None else f"bytes={start}-{start + length - 1}"
+
+
+def check_range(content_range: str | None, start: int) -> None:
+    """Refuse a reply with other bytes than from ``start`` on: a server may ignore ``Range``."""
+    if start and not (content_range or "").startswith(f"bytes {start}-"):
+        raise NotSupported(
+            f"the store was asked for bytes from {start} on and sent {content_range or 'all'}; "
+            "it cannot send ranges, or something between cannot: go to it without a proxy"
+        )
 
 
 def total_of(content_range: str | None, size: int) -> int:
@@ -150,6 +163,7 @@ def known_version(version_id: str | None) -> str | None:
 def reply_time(date: str | None) -> datetime:
     """The server's clock in a ``Date`` header; a HEAD only for this would double the requests."""
     try:
-        return parsedate_to_datetime(date or "")
+        found = parsedate_to_datetime(date or "")
     except ValueError:
         return datetime.now(UTC)
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from trainset.errors import SourceChanged
+from trainset.errors import NotSupported, SourceChanged
 from trainset.stores.sender import (
     Body,
     Extra,
@@ -16,6 +16,7 @@ from trainset.stores.sender import (
     body_blocks,
     body_length,
     byte_range,
+    check_range,
     known_version,
     reply_time,
     total_of,
@@ -65,7 +66,16 @@ class Boto3Sender:
         }
         wanted = {key: value for key, value in wanted.items() if value is not None}
         reply = self._client.get_object(Bucket=self._bucket, Key=name, **wanted, **extra)
-        return Boto3Download(reply, self._pace)
+        download = Boto3Download(reply, self._pace)
+        try:
+            check_range(reply.get("ContentRange"), start)
+        except NotSupported:
+            download.close()
+            raise
+        return download
+
+    def close(self) -> None:
+        self._client.close()
 
     def _send(self, operation: Any, body: Body, sha256: str, **arguments: Any) -> Any:
         stream = _Stream(body, sha256, self._pace)
@@ -105,7 +115,7 @@ class _Stream:
         self.known_sha256 = sha256  # s3_client's signer looks for it
         self.failed: OSError | SourceChanged | None = None
         self._body, self._pace = body, pace
-        self._at, self._block = 0, memoryview(b"")
+        self._block = memoryview(b"")
         self.seek(0)
 
     def __len__(self) -> int:

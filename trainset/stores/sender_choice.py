@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, Literal
+from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
 from botocore.utils import get_environ_proxies
@@ -49,7 +49,7 @@ class FallbackSender:
     """The fast sender until the store sends us elsewhere; then boto3's, which can follow."""
 
     def __init__(self, fast: FastSender, compatible: Sender, bucket: str) -> None:
-        self._now: Sender = fast
+        self._fast, self._now = fast, cast(Sender, fast)
         self._compatible, self._bucket = compatible, bucket
 
     def put_object(self, name: str, body: Body, sha256: str, extra: Extra) -> Reply:
@@ -86,6 +86,10 @@ class FallbackSender:
             return self._now.get_object(name, extra, **wanted)
         except Redirected as err:
             return self._other(err).get_object(name, extra, **wanted)
+
+    def close(self) -> None:
+        self._fast.close()
+        self._compatible.close()  # other requests of the store use its client
 
     def _other(self, err: Redirected) -> Sender:
         if self._now is not self._compatible:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import http.client
 import time
-from collections.abc import Mapping
+from email.message import Message
 from urllib.parse import urlsplit
 
 from botocore.exceptions import IncompleteReadError
 
+from trainset.errors import NotSupported
 from trainset.model import Credentials
 from trainset.stores.connections import Pool
 from trainset.stores.exchange import Exchange, keep, network_error
@@ -20,6 +21,7 @@ from trainset.stores.sender import (
     Reply,
     body_length,
     byte_range,
+    check_range,
     known_version,
     reply_time,
     total_of,
@@ -60,9 +62,9 @@ class FastSender:
     def put_object(self, name: str, body: Body, sha256: str, extra: Extra) -> Reply:
         reply = self._send("PutObject", name, "", body, sha256, extra, again=False)
         return Reply(
-            etag=reply.get("etag", "").strip('"'),
-            version_id=known_version(reply.get("x-amz-version-id")),
-            modified=reply_time(reply.get("date")),
+            etag=str(reply["etag"] or "").strip('"'),
+            version_id=known_version(reply["x-amz-version-id"]),
+            modified=reply_time(reply["date"]),
         )
 
     def upload_part(
@@ -70,7 +72,7 @@ class FastSender:
     ) -> str:
         query = quoted_query({"partNumber": str(number), "uploadId": upload_id})
         reply = self._send("UploadPart", name, query, body, sha256, extra, again=True)
-        return str(reply.get("etag", "")).strip('"')
+        return str(reply["etag"] or "").strip('"')
 
     def get_object(
         self,
@@ -91,6 +93,11 @@ class FastSender:
         connection, reply = self._signed(
             "GetObject", "GET", name, query, headers, b"", EMPTY_SHA256, again=True
         )
+        try:
+            check_range(reply.headers["content-range"], start)
+        except NotSupported:
+            connection.close()
+            raise
         return FastDownload(self._endpoint, self._pool, connection, reply, self._pace)
 
     def close(self) -> None:
@@ -106,7 +113,7 @@ class FastSender:
         extra: Extra,
         *,
         again: bool,
-    ) -> Mapping[str, str]:
+    ) -> Message:
         """One PUT; the reply's headers."""
         headers = _wire_headers(extra)
         headers["content-length"] = str(body_length(body))
@@ -119,7 +126,7 @@ class FastSender:
             connection.close()  # the status came: the object is taken
         else:
             keep(self._pool, connection, reply)
-        return {name.lower(): value for name, value in reply.headers.items()}
+        return reply.headers
 
     def _signed(
         self,
