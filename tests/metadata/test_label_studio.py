@@ -196,12 +196,12 @@ def test_without_the_images_size_shapes_stay_fractions() -> None:
     assert row["geometry"] == {"bbox_fraction": pytest.approx([0.1, 0.2, 0.3, 0.4])}
 
 
-def test_a_video_box_is_one_record_a_key_frame() -> None:
+def test_a_video_box_is_one_record_a_key_frame_counted_from_0() -> None:
     spot = {"x": 0, "y": 0, "width": 10, "height": 10, "rotation": 0, "enabled": True}
     frames = [{**spot, "frame": 1, "time": 0.04}, {**spot, "frame": 9, "time": 0.36}]
     rows, none = _read([_task(_result("videorectangle", sequence=frames, labels=["dog"]))])
     assert none == []
-    assert [row["geometry"]["frame"] for row in rows] == [1, 9]
+    assert [row["geometry"]["frame"] for row in rows] == [0, 8]
     assert [row["geometry"]["time_s"] for row in rows] == [0.04, 0.36]
     assert {row["class"] for row in rows} == {"dog"}
     assert len({row["record_id"] for row in rows}) == 2

@@ -71,12 +71,13 @@ def read_cvat(data: bytes, *, stream: str, place: str) -> Iterator[Record | Reje
             if element.tag == "meta":
                 videos = Videos.of(element)
             elif element.tag in ("image", "track"):
-                read, nth = (_image, images) if element.tag == "image" else (_track, tracks)
-                images, tracks = (
-                    images + (element.tag == "image"),
-                    tracks + (element.tag == "track"),
-                )
-                for item in read(element, nth, videos, stream):
+                if element.tag == "image":
+                    items = _image(element, images, stream)
+                    images += 1
+                else:
+                    items = _track(element, tracks, videos, stream)
+                    tracks += 1
+                for item in items:
                     yield item if isinstance(item, Rejected) else names.name(item)
             elif element.tag != "version":
                 fault = BadRecord("bad-record", f"<{element.tag}> is neither image nor track")
@@ -89,7 +90,7 @@ def read_cvat(data: bytes, *, stream: str, place: str) -> Iterator[Record | Reje
             yield names.name(record(f"video-{ref}", ref, "empty"))
 
 
-def _image(image: ET.Element, nth: int, videos: Videos, stream: str) -> Iterator[Record | Rejected]:
+def _image(image: ET.Element, nth: int, stream: str) -> Iterator[Record | Rejected]:
     ref = image.get("name", "").strip()
     where = f"image {image.get('id', nth)}"
     try:

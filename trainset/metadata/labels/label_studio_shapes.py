@@ -167,16 +167,17 @@ def _video(value: Value, scale: Scale) -> list[Shape]:
     if not isinstance(value["sequence"], list) or not value["sequence"]:
         raise BadRecord("bad-geometry", "'sequence' is not a list of key frames")
     shapes = []
-    for frame in value["sequence"]:
-        if not isinstance(frame, dict) or not {"x", "y", "width", "height"} <= frame.keys():
+    for key in value["sequence"]:
+        if not isinstance(key, dict) or not {"x", "y", "width", "height"} <= key.keys():
             raise BadRecord("bad-geometry", "a key frame needs x, y, width and height")
-        shape = _rectangle(frame, scale)
-        facts = {k: v for k, v in frame.items() if k not in shape.taken}
+        shape = _rectangle(key, scale)
+        facts = {k: v for k, v in key.items() if k not in shape.taken}
         geometry = dict(shape.geometry or {})
         if "time" in facts:
             geometry["time_s"] = number(facts.pop("time"), "time", fault="bad-geometry")
         if "frame" in facts:
-            geometry["frame"] = facts.pop("frame")  # counted from 1
+            frame_number = number(facts.pop("frame"), "frame", fault="bad-geometry")
+            geometry["frame"] = int(frame_number) - 1  # from 0, as in all our geometry
         shapes.append(Shape("box", ("sequence",), shape.bbox, geometry, facts))
     return shapes
 
