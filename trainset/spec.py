@@ -244,6 +244,7 @@ class MetadataSource(SpecModel):
     format: (
         Literal["coco", "csv", "jsonl", "json"]
         | Literal["label-studio", "cvat", "labelbox", "hf-folder", "subtitles"]
+        | Literal["label-studio-api"]  # a server, not a file
         | None
     ) = None  # None: recognised by content
     media_column: str | None = Field(

@@ -13,6 +13,7 @@ from services.label_studio import LEGACY, PERSONAL, LabelStudio
 
 from trainset.errors import AccessDenied, InputError, NotFound, TransientError
 from trainset.home import open_home
+from trainset.metadata import open_reader
 from trainset.metadata.labels.label_studio_api import LabelStudioReader, open_label_studio
 from trainset.metadata.labels.label_studio_http import LabelStudioServer
 from trainset.metadata.store import load_records
@@ -182,6 +183,24 @@ def test_a_secret_in_the_address_is_refused_and_the_refresh_token_follows_no_red
     studio.replies = [302]
     with pytest.raises(InputError, match="302"):
         _reader(studio, PERSONAL).check()
+
+
+def test_the_spec_names_a_server_or_one_project_and_the_environment_the_token(
+    studio: LabelStudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    studio.add(7, 1)
+    studio.add(8, 1)
+
+    def streams(place: str) -> list[str]:
+        entry = {"name": "ls", "from": place, "format": "label-studio-api"}
+        return [s.name for s in open_reader(MetadataSource.model_validate(entry)).discover()]
+
+    monkeypatch.delenv("LABEL_STUDIO_API_KEY", raising=False)
+    with pytest.raises(InputError, match="LABEL_STUDIO_API_KEY"):
+        streams(studio.url)
+    monkeypatch.setenv("LABEL_STUDIO_API_KEY", LEGACY)
+    assert streams(studio.url) == ["project-7-tasks-0", "project-8-tasks-0"]
+    assert streams(f"{studio.url}/projects/8/data?tab=3") == ["project-8-tasks-0"]
 
 
 def test_a_sync_keeps_state_and_rows_together_and_drops_what_is_gone(

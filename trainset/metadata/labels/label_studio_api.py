@@ -10,6 +10,7 @@ time or counts (a comment, for one) is not seen.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -21,12 +22,15 @@ from trainset.metadata.base import Batch, Rejected, State, Stream
 from trainset.metadata.labels.label_studio import read_tasks
 from trainset.metadata.labels.label_studio_http import LabelStudioServer
 from trainset.metadata.records import to_table
+from trainset.stores.urls import safe_url
 
 FORMAT = "label-studio-api"
 TASKS_A_STREAM = 1000  # ids; changing it makes every stream a new one
 READING = 1  # goes up when a task is read into other records than before
 _LIST_PAGE, _READ_PAGE = 500, 100  # tasks a request; a server may give fewer
 _SEEN_CHANGES = ("updated_at", "total_annotations", "cancelled_annotations", "total_predictions")
+TOKEN = "LABEL_STUDIO_API_KEY"  # as Label Studio's own SDK calls it
+_PROJECT = re.compile(r"(.*)/projects/(\d+)(?:/.*)?")
 _STREAM = re.compile(r"project-(\d+)-tasks-(\d+)")
 
 Listed = dict[int, tuple[Any, ...]]  # what a list of tasks says of each, by id
@@ -152,16 +156,23 @@ def _digest(url: str, listed: Listed) -> str | None:
     return hash128([READING, url, sorted(listed.items())])
 
 
-def open_label_studio(
-    source: str, url: str, token: str, *, projects: Sequence[int] | None = None
-) -> LabelStudioReader:
-    """A reader of the server at ``url``.
+def open_label_studio(source: str, place: str, token: str | None = None) -> LabelStudioReader:
+    """A reader of the server, or of one of its projects, at ``place``.
 
     Args:
         source: the ``metadata:`` entry's name.
-        token: legacy or personal access token of a user who sees the projects.
-        projects: ids; None: all.
+        place: ``https://host`` for all projects, ``https://host/projects/7`` for one of them.
+        token: legacy or personal access token of a user who sees the projects; None: from the
+            environment (``LABEL_STUDIO_API_KEY``).
     Raises:
-        InputError: the address is none, or has a secret in it.
+        InputError: the address is none or has a secret in it, or there is no token.
     """
+    token = token or os.environ.get(TOKEN)
+    if not token:
+        raise InputError(
+            f"{source}: no token for {safe_url(place)}; set {TOKEN} to one from Label Studio's "
+            "Account & Settings"
+        )
+    named = _PROJECT.fullmatch(place)
+    url, projects = (named[1], [int(named[2])]) if named else (place, None)
     return LabelStudioReader(source, LabelStudioServer(url, token), projects=projects)
