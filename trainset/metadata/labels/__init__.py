@@ -1,0 +1,1 @@
+"""Label formats: one file a format, from its bytes to records."""
