@@ -6,6 +6,7 @@ import csv
 import re
 
 from trainset.errors import InputError
+from trainset.metadata.labels.registry import FORMATS
 from trainset.metadata.outline import Outline, outline
 from trainset.metadata.records import load_json
 from trainset.metadata.tabular import RECORD_LISTS, decode, find_delimiter
@@ -15,7 +16,7 @@ HEAD_BYTES = 2**16  # what ``recognise`` wants to see first
 MORE_BYTES = 2**22  # and when it then answers that the head says too little
 
 READ = {
-    "coco": "COCO JSON",
+    **{item.name: item.title for item in FORMATS.values()},
     "json": "JSON records",
     "jsonl": "JSON Lines",
     "csv": "CSV",

@@ -7,7 +7,7 @@ from typing import Any
 
 from trainset.errors import InputError
 from trainset.metadata.base import Rejected
-from trainset.metadata.coco import read_coco
+from trainset.metadata.labels.coco import read_coco
 from trainset.metadata.ladder import MediaIndex
 from trainset.metadata.layout import MEDIA, Fields, columns_of, plain_name
 from trainset.metadata.recognise import HEAD_BYTES, LATER, MORE_BYTES, recognise
