@@ -124,7 +124,8 @@ def test_labelling_tools_and_subtitles_are_told_apart(text: str, format_: str | 
 
 def test_the_error_for_an_unknown_file_lists_what_is_read() -> None:
     for kind in (None, "voc"):
-        assert "COCO JSON, JSON records, JSON Lines, CSV" in str(unknown("x", kind))
+        for title in ("COCO JSON", "CVAT XML", "JSON records", "JSON Lines", "CSV"):
+            assert title in str(unknown("x", kind))
     assert "Pascal VOC" in str(unknown("x", "voc"))
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from trainset.errors import NotFound
 from trainset.identity import hash128
 from trainset.metadata.base import Batch, Rejected, State, Stream
-from trainset.metadata.labels.readers import reader_of
+from trainset.metadata.labels.registry import FORMATS
 from trainset.metadata.names import EXTENSIONS, extension, safe_name
 from trainset.metadata.recognise import (
     HEAD_BYTES,
@@ -130,8 +130,8 @@ class FileReader:
     def _parse(
         self, data: bytes, found: str | None, *, stream: str, uri: str
     ) -> Iterator[Record | Rejected]:
-        if read_labels := reader_of(found):
-            return read_labels(data, stream=stream, place=uri)
+        if (known := FORMATS.get(found or "")) is not None:
+            return known.read(data, stream=stream, place=uri)
         if table := _TABLES.get(found or ""):
             from trainset.metadata.shapes import read_table
 

@@ -6,6 +6,7 @@ import csv
 import re
 
 from trainset.errors import InputError
+from trainset.metadata.labels.registry import FORMATS
 from trainset.metadata.labels.signs import (
     sign_of_columns,
     sign_of_json,
@@ -21,15 +22,10 @@ HEAD_BYTES = 2**16  # what ``recognise`` wants to see first
 MORE_BYTES = 2**22  # and when it then answers that the head says too little
 
 READ = {
-    "coco": "COCO JSON",
+    **{item.name: item.title for item in FORMATS.values()},
     "json": "JSON records",
     "jsonl": "JSON Lines",
     "csv": "CSV",
-    "label-studio": "Label Studio JSON",
-    "cvat": "CVAT XML",
-    "labelbox": "Labelbox NDJSON",
-    "hf-folder": "Hugging Face metadata",
-    "subtitles": "SRT, WebVTT, ASS or Whisper subtitles",
 }
 LATER = {
     "voc": "Pascal VOC XML",

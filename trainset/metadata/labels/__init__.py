@@ -1,1 +1,1 @@
-"""Label formats: one file a format, from its bytes to records."""
+"""Readers of label formats, one a file; ``registry`` names them."""
