@@ -6,6 +6,7 @@ import os
 import sys
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,21 @@ class Bucket:
             "RCLONE_CONFIG_BENCH_SECRET_ACCESS_KEY": secret,
         }
 
+    def clear(self, prefix: str = "") -> None:
+        """Delete all versions of all objects below ``prefix``."""
+        client = make_client(self.credentials)
+        pages = client.get_paginator("list_object_versions").paginate(
+            Bucket=self.name, Prefix=prefix
+        )
+
+        def delete(version: dict[str, str]) -> None:
+            which = {"Key": version["Key"], "VersionId": version["VersionId"]}
+            client.delete_object(Bucket=self.name, **which)
+
+        with ThreadPoolExecutor(16) as pool:
+            for page in pages:
+                list(pool.map(delete, (*page.get("Versions", ()), *page.get("DeleteMarkers", ()))))
+
 
 @contextmanager
 def bench_bucket() -> Iterator[Bucket]:
@@ -61,7 +77,7 @@ def bench_bucket() -> Iterator[Bucket]:
 
     if not rgw.installed():
         raise SystemExit(f"no S3 server: set TRAINSET_S3_ENDPOINT, or run: {rgw.INSTALL}")
-    server = rgw.Rgw(memory_bytes=12 * 2**30)
+    server = rgw.Rgw(memory_bytes=6 * 2**30)
     try:
         yield from _bucket(rgw.KEY_ID, rgw.SECRET, server.url)
     finally:
@@ -76,9 +92,5 @@ def _bucket(key: str, secret: str, endpoint: str) -> Iterator[Bucket]:
     try:
         yield bucket
     finally:
-        pages = client.get_paginator("list_object_versions").paginate(Bucket=bucket.name)
-        for page in pages:
-            for version in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
-                which = {"Key": version["Key"], "VersionId": version["VersionId"]}
-                client.delete_object(Bucket=bucket.name, **which)
+        bucket.clear()
         client.delete_bucket(Bucket=bucket.name)

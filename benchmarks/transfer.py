@@ -97,11 +97,11 @@ def _round(
 ) -> None:
     turn = number % len(clients)  # nobody is always first
     for work in works:
-        for operation in ("upload", "download"):
-            for client in clients[turn:] + clients[:turn]:
+        for client in clients[turn:] + clients[:turn]:
+            prefix = f"{work.kind}-{client}-{number}"
+            for operation in ("upload", "download"):
                 target = folder / "down"
                 target.mkdir()
-                prefix = f"{work.kind}-{client}-{number}"
                 command = COMMANDS[client](operation, work, bucket, prefix, target)
                 used = measured(command, environment=bucket.environment)
                 if operation == "download":
@@ -111,6 +111,7 @@ def _round(
                 figure = Figure(amount / used.wall_s, used.cpu_s, used.rss_mb)
                 name = f"{operation}_{work.kind}"
                 figures.setdefault(name, {}).setdefault(client, []).append(figure)
+            bucket.clear(prefix)  # the server of a benchmark holds it all in memory
 
 
 def _check(client: str, work: Work, target: Path) -> None:

@@ -4,6 +4,7 @@
 
 The flows then stand in the UI with a Run button, and the pipeline runs on the schedule. Needs a
 Prefect server of your own (PREFECT_API_URL). When the process ends, the schedule pauses with it.
+Batches sent at once, over all runs of the server: ``prefect concurrency-limit create b2-upload 4``.
 """
 
 from __future__ import annotations
@@ -20,11 +21,22 @@ from flows.build_tables import build_tables
 from flows.compute_columns import compute_columns
 from flows.export_dataset import export_dataset
 from flows.pipeline import pipeline
+from flows.plan_transfer import plan_transfer
 from flows.sync_metadata import sync_metadata
 from flows.transfer_media import transfer_media
+from flows.verify_transfer import verify_transfer
 from trainset.spec import load_spec
 
-FLOWS = (pipeline, transfer_media, sync_metadata, build_tables, compute_columns, export_dataset)
+FLOWS = (
+    pipeline,
+    plan_transfer,
+    transfer_media,
+    verify_transfer,
+    sync_metadata,
+    build_tables,
+    compute_columns,
+    export_dataset,
+)
 
 
 def deployments(spec: Path, cron: str) -> list[RunnerDeployment]:

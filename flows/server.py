@@ -22,6 +22,7 @@ from typing import IO
 from urllib.parse import urlsplit
 
 from flows import server_keeper
+from flows.limits import keep_upload_limit
 from trainset.errors import InputError, TransientError
 
 START_S = 120.0  # a cold start takes 10 to 60 s on a busy machine
@@ -129,6 +130,8 @@ def _find_or_start(home: Path, users: IO[str]) -> str:
         while time.monotonic() < deadline:
             url = _kept(home)
             if url and server_keeper.healthy(url):
+                if keeper:
+                    keep_upload_limit(url)
                 return url
             if keeper and keeper.poll() is not None:
                 break

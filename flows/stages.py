@@ -11,9 +11,11 @@ from typing import Any
 
 from prefect import State, unmapped
 from prefect.futures import PrefectFuture
+from prefect.logging import get_run_logger
 from prefect.states import Failed
 from prefect.utilities.annotations import quote
 
+from flows.limits import read_upload_limit, say_upload_limit
 from tasks import compute as compute_tasks
 from tasks import export as export_tasks
 from tasks import metadata as metadata_tasks
@@ -31,6 +33,8 @@ def transfer(run: RunContext) -> Report:
     """List, send batch by batch, write the media rows."""
     work = transfer_tasks.plan_transfer.submit(quote(run))
     batches = work.result().batches
+    if batches:
+        get_run_logger().info("%s", say_upload_limit(read_upload_limit(), len(batches)))
     results = transfer_tasks.transfer_batch.map(unmapped(quote(run)), batches, wait_for=[work])
     return _ended(transfer_tasks.write_media_rows.submit(quote(run), work, results), *results)
 

@@ -26,7 +26,7 @@ def plan_transfer(run: RunContext) -> TransferWork:
 @task(
     name="transfer-batch",
     task_run_name="transfer-batch {batch.label}",
-    tags=["b2-upload"],
+    tags=["b2-upload"],  # flows/limits.py: how many at once, over all runs of a server
     **RETRIED,
 )
 def transfer_batch(run: RunContext, batch: TransferBatch) -> BatchResult:

@@ -68,6 +68,7 @@ HOW = {
     "trainset verify out/demo": HOME,
     "trainset dead-letters out/demo": HOME,
     "prefect server start": SERVE,
+    "prefect concurrency-limit create b2-upload 4": SERVE,
     'python -m deployments.serve dataset.yaml --cron "0 3 * * *"': SERVE,
     "make test": CI,
     "make lint": CI,
@@ -235,7 +236,10 @@ def test_the_ui_opens(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("prefect_server")
 def test_flows_are_served(prefect_server: str, tmp_path: Path) -> None:
-    command = _of(SERVE)[-1]
+    from deployments.serve import FLOWS
+
+    limit, command = _of(SERVE)[1:]
+    _shell(limit, tmp_path, accept=(0,), PREFECT_API_URL=prefect_server)
     spec = "name: served\nhome: home\nmedia: [{name: a, from: media}]\n"
     (tmp_path / "dataset.yaml").write_text(spec)
     with _background(command, tmp_path, PREFECT_API_URL=prefect_server) as server:
@@ -247,10 +251,10 @@ def test_flows_are_served(prefect_server: str, tmp_path: Path) -> None:
             )
             with urllib.request.urlopen(request, timeout=30) as reply:
                 found = reply.read().decode()
-            if found.count('"flow_id"') == 6 or server.poll() is not None:
+            if found.count('"flow_id"') == len(FLOWS) or server.poll() is not None:
                 break
             time.sleep(0.5)
-        assert found.count('"flow_id"') == 6, server.poll()
+        assert found.count('"flow_id"') == len(FLOWS), server.poll()
         assert "0 3 * * *" in found
 
 

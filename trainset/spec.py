@@ -241,7 +241,12 @@ class MetadataSource(SpecModel):
 
     name: str = Field(pattern=_NAME)
     from_: str = Field(alias="from", description="a file, or a folder of label files")
-    format: Literal["coco", "csv", "jsonl", "json"] | None = None  # None: recognised by content
+    format: (
+        Literal["coco", "csv", "jsonl", "json"]
+        | Literal["label-studio", "cvat", "labelbox", "hf-folder", "subtitles"]
+        | Literal["label-studio-api"]  # a server, not a file
+        | None
+    ) = None  # None: recognised by content
     media_column: str | None = Field(
         default=None, description="the column that names the medium (tables); None: found"
     )

@@ -10,7 +10,7 @@ import pytest
 
 from trainset.errors import InputError
 from trainset.metadata.base import Rejected
-from trainset.metadata.coco import read_coco
+from trainset.metadata.labels.coco import read_coco
 
 LABELS = Path(__file__).parents[2].parent / "shared" / "data" / "labels"
 needs_data = pytest.mark.skipif(not LABELS.is_dir(), reason="no ../shared/data beside the checkout")

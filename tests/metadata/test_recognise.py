@@ -95,9 +95,37 @@ def test_a_panoptic_file_is_known_and_not_read() -> None:
     assert (found.format, found.is_read) == ("coco-panoptic", False)
 
 
+@pytest.mark.parametrize(
+    ("text", "format_"),
+    [
+        ('[{"id": 1, "data": {"image": "a"}, "predictions": []}]', "label-studio"),
+        ('{"id": 1, "data": {"image": "a"}, "annotations": []}', "label-studio"),
+        ('{"id": 1, "result": [], "task": {"id": 2, "data": {}}}', "label-studio"),
+        ('{"data": [{"image": "a", "label": "x"}], "annotations": 3}', "json"),
+        ('{"data_row": {"id": "x"}, "projects": {}}\n{"data_row": {}}\n', "labelbox"),
+        ("<annotations><version>1.1</version><image/></annotations>", "cvat"),
+        ("<?xml version='1.0'?>\n<annotations>\n<track id='0'/></annotations>", "cvat"),
+        ("<annotation><filename>a.jpg</filename></annotation>", "voc"),
+        ("<annotations><other/></annotations>", None),
+        ("1\n00:00:01,000 --> 00:00:02,000\nHi\n", "subtitles"),
+        ("WEBVTT\n\n00:01.000 --> 00:02.000\nHi\n", "subtitles"),
+        ("[Script Info]\nTitle: x\n", "subtitles"),
+        ('{"text": "a", "segments": [{"start": 0, "end": 1, "text": "a"}]}', "subtitles"),
+        ('{"transcription": [{"offsets": {"from": 0}, "text": "a"}]}', "subtitles"),
+        ('{"segments": [{"name": "x"}]}', "jsonl"),
+        ("left_file_name,right_file_name,label\na.png,b.png,same\n", "hf-folder"),
+        ('{"file_names": ["a.png", "b.png"], "text": "x"}\n', "hf-folder"),
+        ("file_name,label\na.png,cat\n", "csv"),
+    ],
+)
+def test_labelling_tools_and_subtitles_are_told_apart(text: str, format_: str | None) -> None:
+    assert _format(text) == format_
+
+
 def test_the_error_for_an_unknown_file_lists_what_is_read() -> None:
     for kind in (None, "voc"):
-        assert "COCO JSON, JSON records, JSON Lines, CSV" in str(unknown("x", kind))
+        for title in ("COCO JSON", "CVAT XML", "JSON records", "JSON Lines", "CSV"):
+            assert title in str(unknown("x", kind))
     assert "Pascal VOC" in str(unknown("x", "voc"))
 
 

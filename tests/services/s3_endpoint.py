@@ -81,6 +81,11 @@ class S3Bucket:
     def url(self) -> str:
         return f"s3://{self.name}"
 
+    def purge(self) -> None:
+        """Free the memory of what is in it; call it after a gigabyte."""
+        if isinstance(self.endpoint.server, rgw.Rgw):
+            self.endpoint.server.purge(self.name)
+
     def store(
         self,
         prefix: str = "",

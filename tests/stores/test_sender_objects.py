@@ -121,7 +121,7 @@ def test_a_redirect_sends_all_that_follows_through_boto3(
     elsewhere: Recording, s3_bucket: S3Bucket, caplog: pytest.LogCaptureFixture
 ) -> None:
     keys = s3_bucket.endpoint.credentials
-    sender = make_sender("auto", make_client(keys), keys, s3_bucket.name)
+    sender = make_sender("auto", lambda: make_client(keys), keys, s3_bucket.name)
     sender._fast = FastSender(elsewhere.credentials, s3_bucket.name)  # type: ignore[attr-defined]
     sender._now = sender._fast  # type: ignore[attr-defined]
     with caplog.at_level(logging.WARNING):

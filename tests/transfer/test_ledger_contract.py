@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -294,17 +294,26 @@ def test_threads_share_an_instance(ledger: Ledger) -> None:
     assert sum(1 for _ in ledger.rows()) == 600
 
 
-def finish(place: Place, start: Callable[[], None] = lambda: None) -> list[str]:
-    """Two processes claim the same 2,000 files; the names that each took."""
-    children = [claimer(place.state, place.home, place.url, name) for name in ("x", "y")]
+def finish(place: Place) -> list[str]:
+    """Two processes claim the same 2,000 files; the names that each took.
+
+    Each holds its first chunk until the other has one too, so both have a share.
+    """
+    children = []
+    for name, first in (("x", 0), ("y", 50)):
+        child = claimer(place.state, place.home, place.url, name, pause=first)
+        told(child)
+        assert child.stdout is not None
+        assert child.stdout.readline() == "holding 50\n"
+        children.append(child)
     for child in children:
         told(child)
     taken = []
     for child in children:
-        said, _ = child.communicate("\n", timeout=60)
+        said, _ = child.communicate(timeout=60)
         assert child.returncode == 0
         taken.append(said.split())
-    assert all(taken)  # both had a share
+    assert all(taken)
     return [name for names in taken for name in names]
 
 

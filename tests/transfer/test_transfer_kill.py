@@ -22,7 +22,7 @@ from trainset.home import Home, open_home
 KILLS = 20
 FILES = 5_000
 LARGE_BYTES = 10**9  # 60 parts of 16 MiB
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0  # a machine may be busy; a test that hangs ends all the same
 
 
 class Victim:
@@ -176,3 +176,4 @@ def test_a_gigabyte_in_parts_survives_twenty_kills(
             == hashlib.file_digest(source, "sha256").hexdigest()
             == outcome.sha256
         )
+    s3_bucket.purge()

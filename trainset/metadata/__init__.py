@@ -18,6 +18,10 @@ def open_reader(source: MetadataSource, credentials: Credentials | None = None) 
     Raises:
         InputError: the place is not there or of no known kind.
     """
+    if source.format == "label-studio-api":
+        from trainset.metadata.labels.label_studio_api import open_label_studio
+
+        return open_label_studio(source.name, source.from_)
     from trainset.metadata.files import open_file_reader
 
     return open_file_reader(

@@ -149,7 +149,7 @@ def _duplicates(rows: pa.Table) -> dict[str, int]:
     labels = rows.filter(
         pc.and_(
             pc.is_valid(rows["media_id"]),
-            pc.invert(pc.is_in(rows["kind"], pa.array(["record", "empty"]))),
+            pc.invert(pc.is_in(rows["kind"], pa.array(["record", "empty", "skipped"]))),
         )
     )
     has, boxes = _corners(labels)

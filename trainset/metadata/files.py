@@ -18,6 +18,7 @@ from typing import Any
 from trainset.errors import NotFound
 from trainset.identity import hash128
 from trainset.metadata.base import Batch, Rejected, State, Stream
+from trainset.metadata.labels.registry import FORMATS
 from trainset.metadata.names import EXTENSIONS, extension, safe_name
 from trainset.metadata.recognise import (
     HEAD_BYTES,
@@ -40,7 +41,7 @@ READING = 1  # goes up when a file is read into other records than before
 
 
 class FileReader:
-    """Reads COCO, CSV, JSON Lines and JSON label files of a folder, a bucket prefix, or one file.
+    """Reads the label files (``recognise.READ``) of a folder, a bucket prefix, or one file.
 
     In a folder, media are passed over, and files in no known format are listed as streams that say
     why they are not read. Files whose name starts with a dot are nobody's labels.
@@ -129,10 +130,8 @@ class FileReader:
     def _parse(
         self, data: bytes, found: str | None, *, stream: str, uri: str
     ) -> Iterator[Record | Rejected]:
-        if found == "coco":
-            from trainset.metadata.coco import read_coco
-
-            return read_coco(data, stream=stream, place=uri)
+        if (known := FORMATS.get(found or "")) is not None:
+            return known.read(data, stream=stream, place=uri)
         if table := _TABLES.get(found or ""):
             from trainset.metadata.shapes import read_table
 

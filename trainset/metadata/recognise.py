@@ -6,6 +6,13 @@ import csv
 import re
 
 from trainset.errors import InputError
+from trainset.metadata.labels.registry import FORMATS
+from trainset.metadata.labels.signs import (
+    sign_of_columns,
+    sign_of_json,
+    sign_of_text,
+    sign_of_xml,
+)
 from trainset.metadata.outline import Outline, outline
 from trainset.metadata.records import load_json
 from trainset.metadata.tabular import RECORD_LISTS, decode, find_delimiter
@@ -15,7 +22,7 @@ HEAD_BYTES = 2**16  # what ``recognise`` wants to see first
 MORE_BYTES = 2**22  # and when it then answers that the head says too little
 
 READ = {
-    "coco": "COCO JSON",
+    **{item.name: item.title for item in FORMATS.values()},
     "json": "JSON records",
     "jsonl": "JSON Lines",
     "csv": "CSV",
@@ -23,17 +30,13 @@ READ = {
 LATER = {
     "voc": "Pascal VOC XML",
     "yolo": "YOLO text",
-    "label-studio": "Label Studio JSON",
     "open-images": "Open Images",
-    "cvat": "CVAT XML",
     "coco-panoptic": "COCO panoptic JSON",
-    "subtitles": "SRT or WebVTT subtitles",
 }
 SUPPORTED = ", ".join(READ.values())
 
 _PRINTABLE = re.compile(r"[^\x00-\x08\x0e-\x1f]*")
 _YOLO_LINE = re.compile(r"\d+(?:\s+-?\d+(?:\.\d+)?(?:[eE]-?\d+)?){4,}\s*")
-_CUE = re.compile(r"^\d{1,2}:\d\d(?::\d\d)?[.,]\d{3}\s+-->\s", re.MULTILINE)
 _OPEN_IMAGES = ({"imageid", "labelname"}, {"imageid", "subset"}, {"labelname", "displayname"})
 
 
@@ -59,12 +62,12 @@ def recognise(head: bytes, *, whole: bool) -> Recognised:
     if not head or not _PRINTABLE.fullmatch(text.rstrip("\ufffd")):
         return Recognised(format=None)
     start = text.lstrip()
+    if sign := sign_of_text(start):
+        return Recognised(format=sign)
     if start[:1] in ("{", "["):
         return _json(start, whole)
     if start[:1] == "<":
         return Recognised(format=_xml(start))
-    if start.startswith("WEBVTT") or _CUE.search(start[:2000]):
-        return Recognised(format="subtitles")
     lines = [line for line in text.splitlines() if line.strip()]
     if not whole and len(lines) > 1:
         lines = lines[:-1]  # cut off somewhere
@@ -88,11 +91,10 @@ def unknown(place: str, found: str | None) -> InputError:
 
 def _json(text: str, whole: bool) -> Recognised:
     found = outline(text)
+    if sign := sign_of_json(found):
+        return Recognised(format=sign)
     if found.top == "array":
-        first = set(found.inner.get("", ()))
-        if {"data"} <= first and first & {"annotations", "completions", "predictions"}:
-            return Recognised(format="label-studio")
-        if first:
+        if found.inner.get(""):
             return Recognised(format="json")
         return Recognised(format=None, more=not (whole or found.closed or found.broken))
     if (named := _json_object(found)) is not None:
@@ -102,7 +104,7 @@ def _json(text: str, whole: bool) -> Recognised:
         lines = lines[:-1]
     good = sum(map(_is_object, lines[:20]))
     if good and good * 2 >= len(lines[:20]):
-        return Recognised(format="jsonl")
+        return Recognised(format=sign_of_columns(found.keys) or "jsonl")
     return Recognised(format=None, more=not (whole or found.closed or found.broken))
 
 
@@ -133,12 +135,9 @@ def _is_object(line: str) -> bool:
 
 
 def _xml(text: str) -> str | None:
-    if re.search(r"<annotations?[\s>]", text[:4000]):
-        if re.search(r"<(object|filename)>", text):
-            return "voc"
-        if re.search(r"<(image|track|meta)[\s>]", text):
-            return "cvat"
-    return None
+    if re.search(r"<annotation[\s>]", text[:4000]) and re.search(r"<(object|filename)>", text):
+        return "voc"
+    return sign_of_xml(text)
 
 
 def _csv(text: str, lines: list[str]) -> str | None:
@@ -164,7 +163,9 @@ def _csv(text: str, lines: list[str]) -> str | None:
     except csv.Error:
         return None
     rows = [n for n in rows if n]
-    return "csv" if rows and rows.count(len(header)) * 2 >= len(rows) else None
+    if not rows or rows.count(len(header)) * 2 < len(rows):
+        return None
+    return sign_of_columns(header) or "csv"
 
 
 def _is_number(text: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 from trainset.errors import InputError
 from trainset.metadata.base import Rejected
-from trainset.metadata.coco import read_coco
+from trainset.metadata.labels.registry import FORMATS, LabelFormat
 from trainset.metadata.ladder import MediaIndex
 from trainset.metadata.layout import MEDIA, Fields, columns_of, plain_name
 from trainset.metadata.recognise import HEAD_BYTES, LATER, MORE_BYTES, recognise
@@ -60,22 +60,24 @@ def survey_file(
         return None
     if found.format in LATER:
         return NotLabels(info.key, found.format, f"{LATER[found.format]}: found, not read yet")
-    if found.format in ("coco", "json") and info.size > WHOLE_BYTES:
+    known = FORMATS.get(found.format)
+    if (known or found.format == "json") and info.size > WHOLE_BYTES:
         return NotLabels(info.key, "broken", "too large for a guess; name it in the spec")
     try:
-        if found.format == "coco":
-            return _coco(store, info)
+        if known:
+            return _whole(store, info, known)
         return _table(store, info, _TABLES[found.format], media)
     except InputError as error:
         return NotLabels(info.key, "broken", str(error))
 
 
-def _coco(store: ObjectStore, info: ObjectInfo) -> FoundLabels:
+def _whole(store: ObjectStore, info: ObjectInfo, format_: LabelFormat) -> FoundLabels:
     good = bad = 0
-    for item in read_coco(store.get(info.key), stream=info.key, place=info.key):
+    for item in format_.read(store.get(info.key), stream=info.key, place=info.key):
         bad, good = (bad + 1, good) if isinstance(item, Rejected) else (bad, good + 1)
     faults = f", {bad} that cannot be used" if bad else ""
-    return FoundLabels(info.key, "coco", None, f"COCO, {good} labels{faults}")
+    name = "COCO" if format_.name == "coco" else format_.title
+    return FoundLabels(info.key, format_.name, None, f"{name}, {good} labels{faults}")
 
 
 def _table(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import select
 import socket
@@ -12,6 +11,8 @@ from functools import cached_property
 from urllib.parse import urlsplit
 
 from botocore.httpsession import get_cert_path
+
+from trainset.stores.wire import Connection
 
 CONNECT_S, READ_S = 10.0, 60.0
 _IDLE = 64  # connections kept open at most
@@ -25,11 +26,12 @@ class Pool:
 
     def __init__(self, endpoint: str) -> None:
         parts = urlsplit(endpoint)
-        self._secure, self._netloc = parts.scheme == "https", parts.netloc
-        self._idle: deque[http.client.HTTPConnection] = deque(maxlen=_IDLE)
+        self._secure, self._host = parts.scheme == "https", str(parts.hostname)
+        self._port = parts.port or (443 if self._secure else 80)
+        self._idle: deque[Connection] = deque(maxlen=_IDLE)
         self._owner = os.getpid()
 
-    def take(self, *, fresh: bool = False) -> tuple[http.client.HTTPConnection, bool]:
+    def take(self, *, fresh: bool = False) -> tuple[Connection, bool]:
         """A connection, and whether it was used before.
 
         Raises:
@@ -47,9 +49,9 @@ class Pool:
             connection.close()
         return self._connect(), False
 
-    def give(self, connection: http.client.HTTPConnection) -> None:
+    def give(self, connection: Connection) -> None:
         """Keep a connection whose reply has been read to its end."""
-        if connection.sock is not None and self._owner == os.getpid():
+        if self._owner == os.getpid():
             self._idle.append(connection)
 
     def close(self) -> None:
@@ -57,16 +59,18 @@ class Pool:
         while self._idle:
             self._idle.pop().close()
 
-    def _connect(self) -> http.client.HTTPConnection:
-        connection = (
-            http.client.HTTPSConnection(self._netloc, timeout=CONNECT_S, context=self._context)
-            if self._secure
-            else http.client.HTTPConnection(self._netloc, timeout=CONNECT_S)
-        )
-        connection.connect()  # sets TCP_NODELAY
-        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        connection.sock.settimeout(READ_S)
-        return connection
+    def _connect(self) -> Connection:
+        sock = socket.create_connection((self._host, self._port), CONNECT_S)
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            if self._secure:
+                sock = self._context.wrap_socket(sock, server_hostname=self._host)
+            sock.settimeout(READ_S)
+            return Connection(sock)
+        except BaseException:
+            sock.close()
+            raise
 
     @cached_property
     def _context(self) -> ssl.SSLContext:
@@ -78,10 +82,8 @@ class Pool:
         return context
 
 
-def _closed_by_peer(connection: http.client.HTTPConnection) -> bool:
+def _closed_by_peer(connection: Connection) -> bool:
     """Whether an idle connection has something to read: its end, or a reply nobody asked for."""
-    if connection.sock is None:
-        return True
     poll = select.poll()
     poll.register(connection.sock, select.POLLIN)
     return bool(poll.poll(0))

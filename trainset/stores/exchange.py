@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import ssl
 from collections.abc import Mapping
 
@@ -18,7 +17,8 @@ from botocore.exceptions import (
 from botocore.parsers import create_parser
 
 from trainset.stores.connections import Pool
-from trainset.stores.sender import Body, Pace, body_blocks
+from trainset.stores.sender import Body, Pace, split_body
+from trainset.stores.wire import Connection, Reply
 
 _ERROR_BYTES = 2**16  # of an error's text, at most
 
@@ -53,7 +53,7 @@ class Exchange:
         body: Body,
         *,
         again: bool,
-    ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+    ) -> tuple[Connection, Reply]:
         """A good reply, its body still to be read, and the connection it comes over.
 
         Args:
@@ -86,59 +86,48 @@ class Exchange:
 
     def _try(
         self,
-        connection: http.client.HTTPConnection,
+        connection: Connection,
         method: str,
         target: str,
         headers: Mapping[str, str],
         body: Body,
-    ) -> http.client.HTTPResponse:
-        try:
-            connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
-            for header, value in headers.items():
-                connection.putheader(header, value)
-            connection.endheaders()
-        except OSError as err:
-            raise _Fault(err, whole=False) from err
+    ) -> Reply:
+        joined, blocks = split_body(body, self._pace)
         broken: OSError | None = None
-        for block in body_blocks(body, self._pace):  # reading a file may fail too: not our fault
-            try:
+        try:
+            connection.send_head(method, target, headers, joined)
+        except OSError as err:
+            broken = err
+        while broken is None and (block := next(blocks, None)) is not None:
+            try:  # around the send alone: reading a file may fail too, which is not our fault
                 connection.send(block)
             except OSError as err:
                 broken = err
-                break
         try:
             # A server may refuse before it has read all, and close: its reply says why.
-            return connection.getresponse()
-        except (OSError, http.client.HTTPException) as err:
+            return connection.reply()
+        except OSError as err:
             raise _Fault(broken or err, whole=broken is None) from err
 
-    def _refuse(
-        self,
-        operation: str,
-        connection: http.client.HTTPConnection,
-        reply: http.client.HTTPResponse,
-    ) -> None:
+    def _refuse(self, operation: str, connection: Connection, reply: Reply) -> None:
         try:
             text = reply.read(_ERROR_BYTES)
-        except (OSError, http.client.HTTPException):
-            text = b""
+        except OSError:
+            text, reply.keep = b"", False
         keep(self._pool, connection, reply)
-        headers = {name.lower(): value for name, value in reply.headers.items()}
         parsed = create_parser("rest-xml").parse(
-            {"status_code": reply.status, "headers": headers, "body": text}, None
+            {"status_code": reply.status, "headers": reply.headers, "body": text}, None
         )
         parsed.setdefault("Error", {"Code": str(reply.status), "Message": reply.reason})
         error = ClientError(parsed, operation)
         if reply.status < 400:
-            raise Redirected(error, headers.get("location", "another endpoint"))
+            raise Redirected(error, reply.headers.get("location", "another endpoint"))
         raise error
 
 
-def keep(
-    pool: Pool, connection: http.client.HTTPConnection, reply: http.client.HTTPResponse
-) -> None:
+def keep(pool: Pool, connection: Connection, reply: Reply) -> None:
     """Give the connection back when nothing of its reply is left."""
-    if reply.isclosed() and not reply.will_close:
+    if reply.ended and reply.keep:
         pool.give(connection)
     else:
         connection.close()

@@ -61,8 +61,13 @@ class HttpClient:
         except AskLater as later:
             raise later.error from None
 
-    def send(self, method: str, url: Url, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
-        """One request, redirects followed; any status comes back, with the body not yet read."""
+    def send(
+        self, method: str, url: Url, headers: Mapping[str, str], *, body: bytes | None = None
+    ) -> urllib3.BaseHTTPResponse:
+        """One request; any status comes back, with its body not yet read.
+
+        Redirects are followed, but not with a ``body``: it may hold a secret of the host.
+        """
         target = url.request
         sent = {**self._fixed, **headers}
         if url.auth is not None:
@@ -72,6 +77,7 @@ class HttpClient:
                 reply = self._pool(target).request(
                     method,
                     target,
+                    body=body,
                     headers=sent,
                     redirect=False,
                     retries=False,
@@ -80,7 +86,7 @@ class HttpClient:
                     timeout=_TIMEOUT,
                 )
                 to = reply.get_redirect_location()
-                if not to:
+                if not to or body is not None:
                     return reply
                 done_with(reply)
             there = urljoin(target, to)

@@ -32,6 +32,7 @@ class LocalStore:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.url = spelled(str(root))
+        self._prefix = f"{root}/" if str(root) != "/" else "/"
         self._swept: set[Path] = set()
 
     def __repr__(self) -> str:
@@ -46,9 +47,14 @@ class LocalStore:
     def storage_options(self) -> dict[str, str]:
         return {}
 
+    def _name(self, key: str) -> str:
+        """As ``local_path``; a path object would cost more than the system's own work."""
+        name = self._prefix + check_key(key)
+        return str(find_spelled(Path(name))) if "\\x" in name else name
+
     def head(self, key: str) -> ObjectInfo | None:
-        path = self.local_path(key)
-        with translated(str(path)):
+        path = self._name(key)
+        with translated(path):
             try:
                 found = os.stat(path)
             except (FileNotFoundError, NotADirectoryError):
@@ -56,16 +62,16 @@ class LocalStore:
         return file_info(key, found) if stat_bits.S_ISREG(found.st_mode) else None
 
     def get(self, key: str, *, start: int = 0, length: int | None = None) -> bytes:
-        with self.open(key) as handle, translated(self.uri(key)):
-            handle.seek(start)
+        name = self._name(key)
+        with translated(name), _open_file(name, buffering=0 if length is None else -1) as handle:
+            if start:
+                handle.seek(start)
             return handle.read() if length is None else handle.read(length)
 
     def open(self, key: str) -> BinaryIO:
-        path = self.local_path(key)
-        with translated(str(path)):
-            if not stat_bits.S_ISREG(os.stat(path).st_mode):
-                raise NotFound(f"{path} is a folder or a device; name a file")
-            return open(path, "rb")
+        name = self._name(key)
+        with translated(name):
+            return _open_file(name)
 
     def put(
         self, key: str, data: bytes, *, sha256: str | None = None, content_type: str | None = None
@@ -130,6 +136,19 @@ class LocalStore:
         if folder not in self._swept:
             self._swept.add(folder)
             sweep(folder)
+
+
+def _open_file(name: str, buffering: int = -1) -> BinaryIO:
+    """Open a regular file to read. A FIFO is not waited for. Raises NotFound, OSError."""
+    handle: BinaryIO = open(name, "rb", buffering, opener=_without_waiting)  # noqa: SIM115
+    if not stat_bits.S_ISREG(os.fstat(handle.fileno()).st_mode):
+        handle.close()
+        raise NotFound(f"{name} is a folder or a device; name a file")
+    return handle
+
+
+def _without_waiting(name: str, flags: int) -> int:
+    return os.open(name, flags | os.O_NONBLOCK)
 
 
 def _copy(source: BinaryIO, target: BinaryIO, *, hashed: bool) -> str | None:

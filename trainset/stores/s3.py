@@ -55,7 +55,6 @@ class S3Store:
         self.bucket, self.prefix = bucket, prefix
         self.url = f"s3://{bucket}/{prefix}".rstrip("/")
         self.endpoint = normal_endpoint(credentials.endpoint)
-        self.client = make_client(credentials)
         self._credentials = credentials
         self.options = options or StoreOptions()
         self.protector = Protector(self.options.protection, credentials)
@@ -65,8 +64,15 @@ class S3Store:
             gate=shared_gate(self.endpoint, credentials.key_id, self.options), renew=self._renew
         )
         pace = self._retrier.gate.pace
-        self.sender = make_sender(self.options.sender, self.client, credentials, bucket, pace)
+        self.sender = make_sender(
+            self.options.sender, lambda: self.client, credentials, bucket, pace
+        )
         self.multipart_bytes = multipart_bytes
+
+    @cached_property
+    def client(self) -> Any:
+        """boto3's, for all requests but those that carry bytes."""
+        return make_client(self._credentials)
 
     @property
     def key_id(self) -> str:
@@ -241,6 +247,8 @@ class S3Store:
     def _renew(self) -> None:
         """Drop idle connections: the next may lead to a part of the store that works."""
         self.sender.close()
+        if "client" in self.__dict__:
+            self.client.close()
 
 
 def same_endpoint(a: S3Store, b: S3Store) -> bool:

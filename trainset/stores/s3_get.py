@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import threading
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 PARALLEL_BYTES = 64 * 2**20  # objects from this size on come in several ranges
 RANGE_BYTES = 16 * 2**20
+_READER_BYTES = 2**20  # read ahead of a stream
+_buffers = threading.local()  # .block: where this thread's replies come in
 
 
 def get_bytes(
@@ -66,7 +69,7 @@ def open_object(store: S3Store, retrier: Retrier, key: str, version_id: str | No
         with store.errors("get", key):
             return reply.read(size)
 
-    return cast(BinaryIO, io.BufferedReader(S3Reader(open_at, read, retrier), BLOCK))
+    return cast(BinaryIO, io.BufferedReader(S3Reader(open_at, read, retrier), _READER_BYTES))
 
 
 def fetch_object(store: S3Store, key: str, path: Path) -> None:
@@ -116,9 +119,10 @@ def _fetch_range(
 def _write(reply: Download, handle: BinaryIO, start: int, size: int) -> None:
     """Write a reply of ``size`` bytes at ``start``; threads share the file."""
     descriptor, at = handle.fileno(), start
+    block = _block()
     try:
-        while block := reply.read(BLOCK):
-            view = memoryview(block)
+        while got := reply.readinto(block):
+            view = block[:got]
             while view:
                 written = os.pwrite(descriptor, view, at)
                 at, view = at + written, view[written:]
@@ -126,6 +130,14 @@ def _write(reply: Download, handle: BinaryIO, start: int, size: int) -> None:
         reply.close()
     if at - start != size:
         raise TransientError(f"{at - start} bytes came, {size} were asked for; run again")
+
+
+def _block() -> memoryview:
+    """A buffer of this thread: a new one for each read would cost a page fault a page."""
+    block: memoryview | None = getattr(_buffers, "block", None)
+    if block is None:
+        block = _buffers.block = memoryview(bytearray(BLOCK))
+    return block
 
 
 def _all_of(reply: Download) -> bytes:

@@ -104,6 +104,11 @@ class Boto3Download:
             self._pace(len(data))
         return data
 
+    def readinto(self, buffer: memoryview) -> int:
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
     def close(self) -> None:
         self._body.close()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import threading
+from collections.abc import Callable
 from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
@@ -20,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 def make_sender(
     kind: Literal["auto", "fast", "boto3"],
-    client: Any,
+    client: Callable[[], Any],
     credentials: Credentials,
     bucket: str,
     pace: Pace | None = None,
@@ -28,12 +30,12 @@ def make_sender(
     """The sender that ``StoreOptions.sender`` asks for; no request is made.
 
     Args:
-        client: the store's boto3 client.
+        client: makes or gives the store's boto3 client.
     """
-    compatible = Boto3Sender(client, bucket, pace)
     if kind == "boto3" or (kind == "auto" and not fast_fits(credentials.endpoint)):
-        return compatible
-    return FallbackSender(FastSender(credentials, bucket, pace), compatible, bucket)
+        return Boto3Sender(client(), bucket, pace)
+    fast = FastSender(credentials, bucket, pace)
+    return FallbackSender(fast, lambda: Boto3Sender(client(), bucket, pace), bucket)
 
 
 def fast_fits(endpoint: str) -> bool:
@@ -48,9 +50,10 @@ def fast_fits(endpoint: str) -> bool:
 class FallbackSender:
     """The fast sender until the store sends us elsewhere; then boto3's, which can follow."""
 
-    def __init__(self, fast: FastSender, compatible: Sender, bucket: str) -> None:
+    def __init__(self, fast: FastSender, compatible: Callable[[], Sender], bucket: str) -> None:
         self._fast, self._now = fast, cast(Sender, fast)
-        self._compatible, self._bucket = compatible, bucket
+        self._make, self._bucket = compatible, bucket
+        self._lock = threading.Lock()
 
     def put_object(self, name: str, body: Body, sha256: str, extra: Extra) -> Reply:
         try:
@@ -89,14 +92,16 @@ class FallbackSender:
 
     def close(self) -> None:
         self._fast.close()
-        self._compatible.close()  # other requests of the store use its client
+        if self._now is not self._fast:
+            self._now.close()
 
     def _other(self, err: Redirected) -> Sender:
-        if self._now is not self._compatible:
-            self._now = self._compatible
-            _log.warning(
-                "bucket %s answers from %s: its bytes go through boto3 from now on",
-                self._bucket,
-                err.location,
-            )
-        return self._compatible
+        with self._lock:
+            if self._now is self._fast:
+                self._now = self._make()
+                _log.warning(
+                    "bucket %s answers from %s: its bytes go through boto3 from now on",
+                    self._bucket,
+                    err.location,
+                )
+            return self._now

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import http.client
 import time
-from email.message import Message
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from botocore.exceptions import IncompleteReadError
@@ -15,6 +14,7 @@ from trainset.stores.connections import Pool
 from trainset.stores.exchange import Exchange, keep, network_error
 from trainset.stores.s3_client import normal_endpoint, region_of
 from trainset.stores.sender import (
+    BLOCK,
     Body,
     Extra,
     Pace,
@@ -27,6 +27,8 @@ from trainset.stores.sender import (
     total_of,
 )
 from trainset.stores.sigv4 import EMPTY_SHA256, Signer, quoted_path, quoted_query
+from trainset.stores.wire import Connection, WireError
+from trainset.stores.wire import Reply as WireReply
 
 _HEADERS = {
     "ContentType": "content-type",
@@ -62,9 +64,9 @@ class FastSender:
     def put_object(self, name: str, body: Body, sha256: str, extra: Extra) -> Reply:
         reply = self._send("PutObject", name, "", body, sha256, extra, again=False)
         return Reply(
-            etag=str(reply["etag"] or "").strip('"'),
-            version_id=known_version(reply["x-amz-version-id"]),
-            modified=reply_time(reply["date"]),
+            etag=reply.get("etag", "").strip('"'),
+            version_id=known_version(reply.get("x-amz-version-id")),
+            modified=reply_time(reply.get("date")),
         )
 
     def upload_part(
@@ -72,7 +74,7 @@ class FastSender:
     ) -> str:
         query = quoted_query({"partNumber": str(number), "uploadId": upload_id})
         reply = self._send("UploadPart", name, query, body, sha256, extra, again=True)
-        return str(reply["etag"] or "").strip('"')
+        return reply.get("etag", "").strip('"')
 
     def get_object(
         self,
@@ -94,7 +96,7 @@ class FastSender:
             "GetObject", "GET", name, query, headers, b"", EMPTY_SHA256, again=True
         )
         try:
-            check_range(reply.headers["content-range"], start)
+            check_range(reply.headers.get("content-range"), start)
         except NotSupported:
             connection.close()
             raise
@@ -113,19 +115,19 @@ class FastSender:
         extra: Extra,
         *,
         again: bool,
-    ) -> Message:
+    ) -> Mapping[str, str]:
         """One PUT; the reply's headers."""
         headers = _wire_headers(extra)
         headers["content-length"] = str(body_length(body))
         connection, reply = self._signed(
             operation, "PUT", name, query, headers, body, sha256, again=again
         )
-        try:
-            reply.read()
-        except (OSError, http.client.HTTPException):
-            connection.close()  # the status came: the object is taken
-        else:
-            keep(self._pool, connection, reply)
+        if not reply.ended:
+            try:
+                reply.read(BLOCK)
+            except OSError:
+                reply.keep = False  # the status came: the object is taken
+        keep(self._pool, connection, reply)
         return reply.headers
 
     def _signed(
@@ -139,7 +141,7 @@ class FastSender:
         sha256: str,
         *,
         again: bool,
-    ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+    ) -> tuple[Connection, WireReply]:
         path = quoted_path(self._bucket, name)
         headers["host"] = self._host
         headers = self._signer.signed(method, path, query, headers, sha256, now=time.time())
@@ -156,46 +158,45 @@ class FastDownload:
         self,
         endpoint: str,
         pool: Pool,
-        connection: http.client.HTTPConnection,
-        reply: http.client.HTTPResponse,
+        connection: Connection,
+        reply: WireReply,
         pace: Pace | None,
     ) -> None:
         self._endpoint, self._pool, self._pace = endpoint, pool, pace
-        self._connection: http.client.HTTPConnection | None = connection
+        self._connection: Connection | None = connection
         self._reply = reply
         self.size = int(reply.headers.get("content-length") or 0)
         self.total = total_of(reply.headers.get("content-range"), self.size)
-        self.etag = str(reply.headers.get("etag", "")).strip('"')
+        self.etag = reply.headers.get("etag", "").strip('"')
         self._left = self.size
 
     def read(self, size: int) -> bytes:
-        wanted = min(size, self._left)
+        buffer = bytearray(min(size, self._left))
+        got = self.readinto(memoryview(buffer))
+        return bytes(buffer) if got == len(buffer) else bytes(buffer[:got])
+
+    def readinto(self, buffer: memoryview) -> int:
+        wanted = min(len(buffer), self._left)
         if wanted <= 0:
             self.close()
-            return b""
+            return 0
         try:
-            data = self._reply.read(wanted)
-        except (OSError, http.client.HTTPException) as err:
+            got = self._reply.readinto(buffer[:wanted])
+        except WireError as err:
+            came = self.size - (self._reply.left or 0)
+            raise IncompleteReadError(actual_bytes=came, expected_bytes=self.size) from err
+        except OSError as err:
             raise network_error(err, self._endpoint) from err
-        if len(data) < wanted:  # http.client says nothing when a reply ends early
-            got = self.size - self._left + len(data)
-            raise IncompleteReadError(actual_bytes=got, expected_bytes=self.size)
-        self._left -= len(data)
+        self._left -= got
         if self._pace is not None:
-            self._pace(len(data))
-        return data
+            self._pace(got)
+        return got
 
     def close(self) -> None:
         """Give the connection back; one whose reply was not read to its end is closed."""
         connection, self._connection = self._connection, None
-        if connection is None:
-            return
-        if self._left == 0:
-            self._reply.close()
-            if not self._reply.will_close:
-                self._pool.give(connection)
-                return
-        connection.close()
+        if connection is not None:
+            keep(self._pool, connection, self._reply)
 
 
 def _wire_headers(extra: Extra) -> dict[str, str]:

@@ -90,6 +90,8 @@ class BaseIndex:
     @classmethod
     def of(cls, rows: Mapping[str, BaseRow]) -> BaseIndex:
         """An index of rows by key that are in memory."""
+        if not rows:
+            return cls(lambda columns: ())  # without the packages that tables need
         table = pa.table(
             {
                 "row_id": pa.array([row_id(key) for key in rows], pa.string()),

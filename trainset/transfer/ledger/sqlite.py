@@ -42,7 +42,20 @@ from trainset.transfer.ledger.sqlite_write import write_outcomes
 
 _ROW = "state, sha256, uri, version_id, facts, attempts, kind, reason, dead_key IS NOT NULL"
 _BEGUN = LedgerRow("sending", None, None, None, None, 0, None, None)
-_IN_PLACE = "uri >= ? AND uri < ?"  # an index seeks by this, not by LIKE
+# By >= and <, because an index seeks by them and not by LIKE. "+": SQLite would put the value into
+# the index's expression, and scan.
+_CONTENT = """
+SELECT uri, size, version_id FROM files
+WHERE substr(sha256, 1, 16) = ?1 AND uri IS NOT NULL AND +sha256 = ?2 AND uri >= ?3 AND uri < ?4
+UNION ALL
+SELECT uri, size, version_id FROM contents WHERE sha256 = ?2 AND uri >= ?3 AND uri < ?4
+LIMIT 1
+"""
+_HOLD = """
+INSERT INTO holds VALUES (?1, ?2, ?3) ON CONFLICT (sha256) DO UPDATE
+SET owner = excluded.owner, lease_until = excluded.lease_until
+WHERE holds.owner = excluded.owner OR holds.lease_until <= ?4 OR holds.owner = ?5
+"""
 _AFTER_ALL = "\U0010ffff"
 _COUNT = "UPDATE notes SET value = value + 1 WHERE name = 'changes'"
 _CONTENTS_ROWS = 5000  # of a listing in one transaction
@@ -203,28 +216,19 @@ class SqliteLedger(BufferedLedger):
             db.executemany("DELETE FROM holds WHERE sha256 = ? AND owner = ?", leaving)
 
     def _find_content(self, sha256: str, place: str) -> Content | None:
-        where = (sha256, place, place + _AFTER_ALL)
-        # "+": SQLite would put the value into the index's expression, and scan.
-        found = self.one(
-            "SELECT uri, size, version_id FROM files WHERE substr(sha256, 1, 16) = ?"
-            f" AND uri IS NOT NULL AND +sha256 = ? AND {_IN_PLACE} LIMIT 1",
-            (sha256[:16], *where),
-        ) or self.one(
-            f"SELECT uri, size, version_id FROM contents WHERE sha256 = ? AND {_IN_PLACE} LIMIT 1",
-            where,
-        )
+        found = self.one(_CONTENT, (sha256[:16], sha256, place, place + _AFTER_ALL))
         return None if found is None else Content(*found)
 
     def _hold(self, sha256: str, owner: str, lease_s: float) -> bool:
-        with self.changing(counts=False) as db:
-            now = time.time()
-            held = self.one("SELECT owner, lease_until FROM holds WHERE sha256 = ?", (sha256,))
-            if held and held[0] != owner and held[1] > now and not owner_is_gone(held[0]):
+        now = time.time()
+        with self._lock, translated(self.path):
+            wanted = (sha256, owner, now + lease_s, now)
+            if self._db.execute(_HOLD, (*wanted, None)).rowcount > 0:
+                return True  # by one statement, the usual case
+            held = self.one("SELECT owner FROM holds WHERE sha256 = ?", (sha256,))
+            if held is not None and not owner_is_gone(held[0]):
                 return False
-            db.execute(
-                "INSERT OR REPLACE INTO holds VALUES (?, ?, ?)", (sha256, owner, now + lease_s)
-            )
-        return True
+            return self._db.execute(_HOLD, (*wanted, held and held[0])).rowcount > 0
 
     def _let_go(self, sha256: str, owner: str) -> None:
         with self.changing(counts=False) as db:
