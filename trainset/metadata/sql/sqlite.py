@@ -33,7 +33,8 @@ class SqliteDatabase:
         path = connection.sqlite_path()
         if not path.is_file():
             raise NotFound(f"{path}: there is no such SQLite file; check the path in the url")
-        self._path, self._sign = path.resolve(), None
+        self._path = path.resolve()
+        self._sign: str | None = None
         uri = f"file:{percent(str(self._path))}?mode=ro"
         options = {"adbc.sqlite.query.batch_rows": str(4 * ROWS)}
         self._db = AdbcConnection("sqlite", uri, connection, options)
