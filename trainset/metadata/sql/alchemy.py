@@ -66,7 +66,8 @@ class AlchemyDatabase:
 
     def begin(self) -> None:
         with self._errors():
-            levels = self._dialect.get_isolation_level_values(self._db.connection.dbapi_connection)
+            raw: Any = self._db.connection.dbapi_connection
+            levels = self._dialect.get_isolation_level_values(raw)
             if "REPEATABLE READ" in levels:
                 self._db.rollback()
                 self._db = self._db.execution_options(isolation_level="REPEATABLE READ")
