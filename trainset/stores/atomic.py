@@ -18,11 +18,12 @@ _STALE_S = 24 * 3600  # a file that is still being written has a younger mtime
 
 
 @contextmanager
-def replacing(target: Path) -> Iterator[BinaryIO]:
+def replacing(target: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
     """A new file that becomes ``target`` when the block ends well; else it goes away.
 
-    Durable when the block has ended: the file, the rename and new folders are fsynced. A process
-    killed inside leaves one hidden temporary file beside ``target``; ``sweep`` removes it.
+    Durable when the block has ended: the file, the rename and new folders are fsynced. With
+    ``durable=False`` a power cut may leave it with other bytes: for what nobody trusts later. A
+    process killed inside leaves one hidden temporary file beside ``target``; ``sweep`` removes it.
     """
     make_folder(target.parent)
     temp = target.parent / f"{TEMP_PREFIX}{os.getpid()}-{secrets.token_hex(6)}"
@@ -30,12 +31,14 @@ def replacing(target: Path) -> Iterator[BinaryIO]:
         with open(temp, "xb") as handle:
             yield handle
             handle.flush()
-            os.fsync(handle.fileno())
+            if durable:
+                os.fsync(handle.fileno())
         os.replace(temp, target)
     except BaseException:
         temp.unlink(missing_ok=True)
         raise
-    sync_folder(target.parent)
+    if durable:
+        sync_folder(target.parent)
 
 
 def make_folder(folder: Path) -> None:

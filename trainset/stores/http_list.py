@@ -83,10 +83,10 @@ class HttpListStore:
         stands for the very bytes, or sends no ranges."""
         return ranges_of(self._files.client, self._url(key), key, size, version)
 
-    def fetch_file(self, key: str, path: Path) -> None:
+    def fetch_file(self, key: str, path: Path, *, durable: bool = True) -> None:
         with self.open(key) as source, local_translated(f"{path} (from {self.uri(key)})"):
             sweep(path.parent)
-            with replacing(path) as handle:
+            with replacing(path, durable=durable) as handle:
                 while block := source.read(8 * 2**20):
                     handle.write(block)
 

@@ -104,10 +104,10 @@ class LocalStore:
                     raise ChecksumMismatch(key, expected=sha256, found=str(found))
             return file_info(key, os.stat(target), sha256=sha256)
 
-    def fetch_file(self, key: str, path: Path) -> None:
+    def fetch_file(self, key: str, path: Path, *, durable: bool = True) -> None:
         with self.open(key) as source, translated(f"{path} (from {self.uri(key)})"):
             sweep(path.parent)
-            with replacing(path) as handle:
+            with replacing(path, durable=durable) as handle:
                 _copy(source, handle, hashed=False)
 
     def delete(self, key: str) -> None:

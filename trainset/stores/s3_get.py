@@ -72,11 +72,11 @@ def open_object(store: S3Store, retrier: Retrier, key: str, version_id: str | No
     return cast(BinaryIO, io.BufferedReader(S3Reader(open_at, read, retrier), _READER_BYTES))
 
 
-def fetch_object(store: S3Store, key: str, path: Path) -> None:
+def fetch_object(store: S3Store, key: str, path: Path, durable: bool) -> None:
     """As ``ObjectStore.fetch_file``; a large object comes in ranges of one version (If-Match)."""
     with local_translated(f"{path} (from {store.uri(key)})"):
         sweep(path.parent)
-        with replacing(path) as handle:
+        with replacing(path, durable=durable) as handle:
             total, etag = _fetch_first(store, key, handle)
             pending: list[Future[None]] = [
                 store.workers.submit(_fetch_range, store, key, handle, start, total, etag)

@@ -80,7 +80,7 @@ def read_pinned(
     name = hashlib.sha256(f"{file.uri}\0{file.version}".encode()).hexdigest()
     spooled = spool / name  # the same name in the next run: what a killed run left is used up
     try:
-        store.fetch_file(file.path, spooled)
+        store.fetch_file(file.path, spooled, durable=False)
         check_unchanged(file, store)
         with open(spooled, "rb") as handle:
             digest, parts = hash_parts(handle, part_bytes(file.size))

@@ -99,7 +99,7 @@ def _take_what_others_wrote(ledger: SqliteLedger, store: ObjectStore, folder: Pa
     if info is None or info.version == _notes(ledger).get("copied_version"):
         return False
     packed, whole = folder / "theirs.gz", folder / "theirs.sqlite"
-    store.fetch_file(COPY_KEY, packed)
+    store.fetch_file(COPY_KEY, packed, durable=False)
     try:
         with gzip.open(packed, "rb") as source, whole.open("wb") as target:
             shutil.copyfileobj(source, target, 2**20)
