@@ -31,3 +31,28 @@ def check_driver(url: str) -> None:
             missing = getattr(err.__cause__, "name", None) or module
             package = missing if module == "fsspec" else module
             raise MissingDriver(scheme, package.partition(".")[0]) from err
+
+
+# Schemes whose drivers read a range without what lies before it; an archive's member is unpacked
+# up to it, so chained urls are not among them.
+_RANGED = [
+    "gs",
+    "gcs",
+    "abfs",
+    "abfss",
+    "az",
+    "adl",
+    "hdfs",
+    "webhdfs",
+    "sftp",
+    "ssh",
+    "smb",
+    "oss",
+    "oci",
+    "memory",
+]
+
+
+def reads_ranges(url: str, version: str) -> bool:
+    """Whether ranges of a file can stand for one version of it; ``version`` as the listing says."""
+    return url.partition("://")[0].lower() in _RANGED and not version.startswith("size-")

@@ -15,7 +15,7 @@ import fsspec
 from trainset.errors import InputError, NotFound, SourceChanged, TrainsetError, TransientError
 from trainset.stores.atomic import replacing, sweep
 from trainset.stores.base import ObjectInfo
-from trainset.stores.fsspec_drivers import check_driver
+from trainset.stores.fsspec_drivers import check_driver, reads_ranges
 from trainset.stores.fsspec_errors import translated
 from trainset.stores.fsspec_info import kind_of, object_info
 from trainset.stores.keys import check_key
@@ -82,6 +82,26 @@ class FsspecStore:
     def open(self, key: str) -> BinaryIO:
         first = self._need(key)
         return resuming(partial(self._open_at, key, first), self._retrier.call)
+
+    def pinned_ranges(
+        self, key: str, *, size: int, version: str
+    ) -> Callable[[int, int], bytes] | None:
+        """Reads ranges (start, length) of a file whose driver has them; else None.
+
+        No driver pins a version: look at the file again when all is read.
+        """
+        if not reads_ranges(self._given, version):
+            return None
+
+        def read_range(start: int, length: int) -> bytes:
+            data: bytes = self._call(
+                key, lambda fs, path: fs.cat_file(path, start=start, end=start + length)
+            )
+            if len(data) != length:
+                raise SourceChanged(key)
+            return data
+
+        return read_range
 
     def fetch_file(self, key: str, path: Path, *, durable: bool = True) -> None:
         with self.open(key) as source, local_translated(f"{path} (from {self.uri(key)})"):

@@ -73,7 +73,7 @@ class HttpFiles:
             done_with(reply)
             # A length of 0 is often a server that makes up no body for HEAD.
             if reply.status == 200 and (size := _length(reply.headers)):
-                return _facts(reply.headers, size)
+                return facts_of(reply.headers, size)
             if reply.status in _NO_HEAD:
                 self._no_head.add(url.host)
             elif reply.status >= 500 or reply.status in (*ABSENT, 408, 425, 429):
@@ -82,12 +82,12 @@ class HttpFiles:
         reply = self.client.send("GET", url, range_header(0, 1))
         try:
             if reply.status == 416:
-                size = _total(reply.headers)
-                return _facts(reply.headers, 0 if size is None else size)
+                size = total_size(reply.headers)
+                return facts_of(reply.headers, 0 if size is None else size)
             succeeded(reply, place)
-            total = _total(reply.headers) if reply.status == 206 else _length(reply.headers)
+            total = total_size(reply.headers) if reply.status == 206 else _length(reply.headers)
             if total is not None:
-                return _facts(reply.headers, total)
+                return facts_of(reply.headers, total)
         finally:
             done_with(reply)
         return self._measured(url, place)
@@ -106,7 +106,7 @@ class HttpFiles:
                             f"{place}: the server does not say how long it is, and it is longer "
                             f"than {MEASURED_BYTES} bytes; download it, and add its folder"
                         )
-            return _facts(reply.headers, size, f"sha256-{digest.hexdigest()}")
+            return facts_of(reply.headers, size, f"sha256-{digest.hexdigest()}")
         finally:
             reply.close()
 
@@ -128,7 +128,7 @@ class _Opener:
             if start and reply.status == 416:
                 raise SourceChanged(self._key)
             succeeded(reply, self._place)
-            size = _total(reply.headers) if reply.status == 206 else _length(reply.headers)
+            size = total_size(reply.headers) if reply.status == 206 else _length(reply.headers)
             seen = (_validator(reply.headers), size)
             if self._first is None:
                 self._first = seen
@@ -157,7 +157,7 @@ class _HttpStream:
         done_with(self._reply)
 
 
-def _facts(headers: Mapping[str, str], size: int, otherwise: str | None = None) -> UrlFacts:
+def facts_of(headers: Mapping[str, str], size: int, otherwise: str | None = None) -> UrlFacts:
     modified = _time(headers.get("Last-Modified", ""))
     tag = headers.get("ETag", "").strip()
     version = tag if tag.startswith("W/") else tag.strip('"')
@@ -176,7 +176,7 @@ def _length(headers: Mapping[str, str]) -> int | None:
     return int(text) if text.isdecimal() else None
 
 
-def _total(headers: Mapping[str, str]) -> int | None:
+def total_size(headers: Mapping[str, str]) -> int | None:
     """The whole file's size in ``Content-Range``."""
     match = re.search(r"/(\d+)\s*$", headers.get("Content-Range", ""))
     return int(match[1]) if match else None

@@ -18,6 +18,7 @@ from trainset.stores.base import ObjectInfo
 from trainset.stores.http_client import HttpClient
 from trainset.stores.http_errors import NoSize, Unreachable
 from trainset.stores.http_file import HttpFiles, UrlFacts
+from trainset.stores.http_ranges import ranges_of
 from trainset.stores.keys import check_key
 from trainset.stores.local_errors import translated as local_translated
 from trainset.stores.tree_walk import EVERYTHING, Watch
@@ -74,6 +75,13 @@ class HttpListStore:
 
     def open(self, key: str) -> BinaryIO:
         return self._files.open(self._url(key), key)
+
+    def pinned_ranges(
+        self, key: str, *, size: int, version: str
+    ) -> Callable[[int, int], bytes] | None:
+        """Reads ranges of one version (start, length); None where the server names no version that
+        stands for the very bytes, or sends no ranges."""
+        return ranges_of(self._files.client, self._url(key), key, size, version)
 
     def fetch_file(self, key: str, path: Path, *, durable: bool = True) -> None:
         with self.open(key) as source, local_translated(f"{path} (from {self.uri(key)})"):

@@ -96,9 +96,14 @@ def open_pinned(
     def read(start: int, length: int) -> bytes:
         return s3_pinned.read_range(cast("S3Store", store), key, found.pin, start, length)
 
-    return cast(
-        BinaryIO, _Buffered(RangedReader(read, found.info.size, block=block, most=most_bytes))
-    )
+    return open_ranges(read, found.info.size, block=block, most_bytes=most_bytes)
+
+
+def open_ranges(
+    read: Callable[[int, int], bytes], size: int, *, block: int, most_bytes: int | None = None
+) -> BinaryIO:
+    """A seekable reader of ``size`` bytes over ranges of them; see ``RangedReader``."""
+    return cast(BinaryIO, _Buffered(RangedReader(read, size, block=block, most=most_bytes)))
 
 
 class RangedReader(io.RawIOBase):

@@ -166,13 +166,18 @@ class S3Store:
         etag: str,
         version_id: str | None = None,
         size: int,
+        sha256: str | None = None,
+        content_type: str | None = None,
     ) -> ObjectInfo:
         """Let the store copy ``path`` of ``source``: no byte comes here. See ``same_endpoint``.
 
+        Args:
+            sha256, content_type: what the copy's metadata say; without ``sha256`` the source's own
+                metadata come along.
         Raises:
             SourceChanged: the source is no longer the version of ``etag``.
         """
-        return copy_object(self, key, source, path, etag, version_id, size)
+        return copy_object(self, key, source, path, etag, version_id, size, sha256, content_type)
 
     def fetch_file(self, key: str, path: Path, *, durable: bool = True) -> None:
         fetch_object(self, key, path, durable)

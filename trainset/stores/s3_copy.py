@@ -9,6 +9,7 @@ from trainset.stores.base import ObjectInfo
 from trainset.stores.s3_lock import ensure_locked
 from trainset.stores.s3_multipart import begin
 from trainset.stores.s3_pool import finish
+from trainset.stores.s3_protect import object_parameters
 
 if TYPE_CHECKING:
     from trainset.stores.s3 import S3Store
@@ -25,8 +26,10 @@ def copy_object(
     etag: str,
     version_id: str | None,
     size: int,
+    sha256: str | None = None,
+    content_type: str | None = None,
 ) -> ObjectInfo:
-    """As ``S3Store.copy_from``; metadata and content type come along."""
+    """As ``S3Store.copy_from``."""
     origin = {"Bucket": source.bucket, "Key": source.full_key(path)}
     if version_id is not None:
         origin["VersionId"] = version_id
@@ -36,19 +39,24 @@ def copy_object(
         **source.protector.read("CopySourceSSECustomer"),
     }
     if size > PARTS_FROM:
-        _copy_parts(store, key, source, path, pinned, version_id, size)
+        _copy_parts(store, key, source, path, pinned, version_id, size, sha256, content_type)
     else:
         extra = {**pinned, **store.protector.write()}
+        if sha256 is not None:
+            extra |= object_parameters(
+                store.protector, key, store.full_key(key), {"sha256": sha256}, content_type
+            )
+            extra["MetadataDirective"] = "REPLACE"
         store.request(
             "copy",
             key,
             lambda: store.named("copy_object", key, **extra),
-            found=lambda: _copied(store, key, size, etag),
+            found=lambda: _copied(store, key, size, etag, sha256),
         )
     info = store.head(key)
     if version_id is None:
         _check_source(store, key, source, path, etag, size, info)
-    if info is None or info.size != size:
+    if info is None or info.size != size or sha256 not in (None, info.sha256):
         raise TransientError(f"{store.uri(key)}: not whole after its copy; run again")
     ensure_locked(store, key, info)
     return info
@@ -73,8 +81,12 @@ def _check_source(
     raise SourceChanged(path)
 
 
-def _copied(store: S3Store, key: str, size: int, etag: str) -> ObjectInfo | None:
+def _copied(
+    store: S3Store, key: str, size: int, etag: str, sha256: str | None
+) -> ObjectInfo | None:
     """The copy, if a lost reply said that it is made; its ETag is the source's unless in parts."""
+    if sha256 is not None:
+        return store.stored(key, size, sha256)
     info = store.head(key)
     return info if info is not None and (info.size, info.version) == (size, etag) else None
 
@@ -87,6 +99,8 @@ def _copy_parts(
     pinned: dict[str, Any],
     version_id: str | None,
     size: int,
+    sha256: str | None,
+    content_type: str | None,
 ) -> None:
     which = {} if version_id is None else {"VersionId": version_id}
     head = source.request(
@@ -94,7 +108,8 @@ def _copy_parts(
         path,
         lambda: source.named("head_object", path, **which, **source.protector.read()),
     )
-    metadata, content_type = head.get("Metadata", {}), head.get("ContentType")
+    metadata = head.get("Metadata", {}) if sha256 is None else {"sha256": sha256}
+    content_type = content_type or head.get("ContentType")
     upload = begin(store, key, size, PART_BYTES, None, metadata, content_type, None)
     own = {**store.protector.read(), "UploadId": upload.upload.upload_id}
 

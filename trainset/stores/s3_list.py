@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from trainset.errors import AccessDenied
 from trainset.stores.base import ObjectInfo
 
 if TYPE_CHECKING:
@@ -79,3 +80,16 @@ def list_versions(store: S3Store, key: str) -> list[ObjectVersion]:
             break
         versions.append(version)
     return versions[::-1]  # S3 lists the newest first
+
+
+def delete_version(store: S3Store, key: str, version_id: str | None) -> None:
+    """Remove one version for good; where the key may not do that, hide it."""
+    if version_id is None:
+        store.delete(key)
+        return
+    try:
+        store.request(
+            "delete", key, lambda: store.named("delete_object", key, VersionId=version_id)
+        )
+    except AccessDenied:
+        store.delete(key)

@@ -7,8 +7,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from trainset.errors import (
     InputError,
@@ -32,15 +31,15 @@ from trainset.stores.pinned import (
 )
 from trainset.transfer.base import Outcome, SourceFile, deferred, failed
 from trainset.transfer.claims import ByteBudget
+from trainset.transfer.read import Probe, check_listed, listed_pin
+from trainset.transfer.remote import MOST_LOOK_BYTES
 
 if TYPE_CHECKING:
     from trainset.transfer.adopt import Notes
 
-# (bytes, a local file, or a seekable file; name) -> facts
-LookProbe = Callable[[bytes | Path | BinaryIO, str], MediaFacts]
+LookProbe = Probe
 
 IN_FLIGHT_BYTES = 512 * 2**20  # of files held in memory, over all threads
-MOST_LOOK_BYTES = 256 * 2**20  # read of a large file to find its facts
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -96,8 +95,8 @@ class FileAdopter:
             return _adopted(file, found, _said_sha256(found), _guess(file, found))
         if file.size <= self._memory_bytes:
             with self._memory.hold(file.size):
-                data, found = get_pinned(store, file.path, _listed_pin(file, store))
-                _check_listed(file, found)
+                data, found = get_pinned(store, file.path, listed_pin(file, store))
+                check_listed(file, found)
                 sha256 = hashlib.sha256(data).hexdigest()
                 return _adopted(file, found, sha256, self._probe(data, file.path))
         found = self._head(file, store)
@@ -127,21 +126,9 @@ class FileAdopter:
         return _adopted(file, found, row.sha256, row.facts) if found.pin == row.version_id else None
 
     def _head(self, file: SourceFile, store: ReadStore) -> Pinned:
-        found = head_pinned(store, file.path, _listed_pin(file, store))
-        _check_listed(file, found)
+        found = head_pinned(store, file.path, listed_pin(file, store))
+        check_listed(file, found)
         return found
-
-
-def _listed_pin(file: SourceFile, store: ReadStore) -> str:
-    """What the listing pins: the version id if it showed one, else the ETag."""
-    if store.local_path(file.path) is not None:
-        return MTIME + file.version
-    return file.version_id or ETAG + file.version
-
-
-def _check_listed(file: SourceFile, found: Pinned) -> None:
-    if (found.info.size, found.info.version) != (file.size, file.version):
-        raise SourceChanged(file.key)
 
 
 def _said_sha256(found: Pinned) -> str | None:

@@ -12,8 +12,8 @@ from trainset.errors import (
 )
 from trainset.retry_class import is_run_fatal
 from trainset.transfer.base import Outcome, SourceFile, deferred, failed
+from trainset.transfer.deliver import HomeBusy
 from trainset.transfer.ledger.base import LedgerRow
-from trainset.transfer.send_file import HomeBusy
 
 MOST_ATTEMPTS = 10  # runs that may find the same version waiting; then someone must look
 

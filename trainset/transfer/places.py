@@ -121,7 +121,12 @@ class Presence:
             if uri in self._seen:
                 return self._seen[uri]
         local = place.store.local_path(key) is not None
-        if not (look or local or self._ledger.find_content(sha256, place.prefix)):
+        known = self._ledger.find_content(sha256, place.prefix)
+        if known is not None and (name := known.uri.removeprefix(place.prefix)).startswith("u/"):
+            info = place.store.head(f"{place.root}/{name}")  # streamed: named by its upload
+            if info is not None and info.size == size:
+                return self.note(Held(known.uri, info.version_id, info.version))
+        if not (look or local or known):
             return None
         listed = _listed(self._run_id, place.prefix)
         if not (look or local) and listed.is_due() and listed.holds(place, sha256, size):

@@ -7,17 +7,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
-from trainset.errors import NotFound, SourceChanged
+from trainset.errors import NotFound, SourceChanged, VersionGone
 from trainset.model import MediaFacts
 from trainset.stores.base import ReadStore
 from trainset.stores.parts import hash_parts, part_bytes
+from trainset.stores.pinned import ETAG, MTIME, Pinned, get_pinned
 from trainset.transfer.base import SourceFile
 
 MEMORY_BYTES = 64 * 2**20  # up to this size a file is read once and sent from memory
 
-# (bytes or a local file, name) -> facts; `trainset.media.probe.probe_media`.
-Probe = Callable[[bytes | Path, str], MediaFacts]
+# (bytes, a local file, or a seekable file; name) -> facts; `trainset.media.probe.probe_media`.
+Probe = Callable[[bytes | Path | BinaryIO, str], MediaFacts]
 
 
 @dataclass(frozen=True)
@@ -26,12 +28,14 @@ class Content:
 
     ``part_hashes``: sha256 of each part that an upload of ``path`` will have (see
     ``stores.parts``), so that the sender need not hash again; empty for bytes in memory.
+    ``pinned``: the version that was read, of a bucket.
     """
 
     sha256: str
     data: bytes | None
     path: Path | None
     part_hashes: tuple[str, ...] = ()
+    pinned: Pinned | None = None
 
     def probe(self, probe: Probe, name: str) -> MediaFacts:
         if self.data is not None:
@@ -47,13 +51,17 @@ def read_pinned(
     """The content of the listed version of ``file``, for as long as the block runs.
 
     A large file of a folder is hashed where it lies, and may still change before it is sent: the
-    store that takes it compares each part with its hash. A large file from elsewhere is first
-    brought to a file in ``spool``.
+    store that takes it compares each part with its hash. A large file from elsewhere, which
+    ``send_remote`` could not do without a local copy, is first brought to a file in ``spool``.
 
     Raises:
         SourceChanged: size or version is not the listed one, before or after the read.
         NotFound, AccessDenied, InputError, TransientError, StoreFull: of the source's store.
     """
+    if file.size <= memory_bytes and store.url.startswith("s3://"):
+        data, found = _get_listed(file, store)
+        yield Content(hashlib.sha256(data).hexdigest(), data, None, pinned=found)
+        return
     if file.size <= memory_bytes:
         data = store.get(file.path)
         check_unchanged(file, store)
@@ -79,6 +87,30 @@ def read_pinned(
         yield Content(digest, None, spooled, parts)
     finally:
         spooled.unlink(missing_ok=True)
+
+
+def _get_listed(file: SourceFile, store: ReadStore) -> tuple[bytes, Pinned]:
+    """The bytes of the listed version of an object, in one request."""
+    try:
+        data, found = get_pinned(store, file.path, listed_pin(file, store))
+    except VersionGone as err:
+        check_unchanged(file, store)
+        raise SourceChanged(file.key) from err
+    check_listed(file, found)
+    return data, found
+
+
+def listed_pin(file: SourceFile, store: ReadStore) -> str:
+    """What the listing pins: the version id if it showed one, else the ETag."""
+    if store.local_path(file.path) is not None:
+        return MTIME + file.version
+    return file.version_id or ETAG + file.version
+
+
+def check_listed(file: SourceFile, found: Pinned) -> None:
+    """Raises SourceChanged unless ``found`` has the listed size and version."""
+    if (found.info.size, found.info.version) != (file.size, file.version):
+        raise SourceChanged(file.key)
 
 
 def check_unchanged(file: SourceFile, store: ReadStore) -> None:

@@ -15,13 +15,14 @@ from trainset.home import Home
 from trainset.stores.base import ReadStore
 from trainset.transfer.base import Outcome, SourceFile, deferred
 from trainset.transfer.claims import Lanes, shared_lanes
+from trainset.transfer.deliver import HomeRefused, Route
 from trainset.transfer.failures import is_dead, outcome_of_error, outcome_of_letter
 from trainset.transfer.ledger import new_owner
 from trainset.transfer.ledger.base import LEASE_S, Claim, Ledger
 from trainset.transfer.places import OpenPlace, Places, learn_contents, open_place
 from trainset.transfer.read import MEMORY_BYTES, Probe
 from trainset.transfer.route import HOME
-from trainset.transfer.send_file import FileSender, HomeRefused, Route
+from trainset.transfer.send_file import FileSender
 
 CLAIM_FILES = 128  # files claimed in one transaction
 BUSY_WAIT_S = 60.0  # how long a batch waits for files that another process is sending
