@@ -13,6 +13,7 @@ from typing import IO
 
 import pytest
 
+from flows.limits import BATCHES
 from flows.server import (
     ServerUnreachable,
     configured_url,
@@ -121,7 +122,9 @@ def test_runs_share_one_server_that_ends_after_the_last_even_after_kill_9(clean:
     assert not healthy(url)
     with sqlite3.connect(home / "prefect.db") as database:
         states = dict(database.execute("select state_name, count(*) from task_run group by 1"))
+        limits = dict(database.execute('select name, "limit" from concurrency_limit_v2'))
     assert states == {"Completed": 40}
+    assert limits == {"tag:b2-upload": BATCHES}
 
 
 def _user(cwd: Path) -> subprocess.Popen[str]:
