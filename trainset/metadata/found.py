@@ -7,6 +7,8 @@ import numpy as np
 from trainset.metadata.groups import Groups
 from trainset.metadata.name_columns import Ints, Mask
 
+Answer = tuple[Ints, Groups, Ints]  # references, and the group of media that each one fits
+
 
 class Asking:
     """References that a step still looks for; what answers them first is noted."""
@@ -14,7 +16,7 @@ class Asking:
     def __init__(self, queries: Ints, rows: Ints) -> None:
         self.queries = queries
         self.rows = rows  # where each stands in the columns that are looked at
-        self.answers: list[tuple[Ints, Groups, Ints]] = []
+        self.answers: list[Answer] = []
 
     def answer(self, groups: Groups, codes: Ints, at: Ints | None = None) -> None:
         """Note the groups found (-1: none), and ask on for the rest.
@@ -60,7 +62,8 @@ class Found:
 
     def open(self, *, also_several: bool) -> Ints:
         """References that have no medium, without or with those that fit several."""
-        return np.flatnonzero((self.medium < 0) & (also_several | (self._kind < 0)))
+        mine: Ints = np.flatnonzero((self.medium < 0) & (also_several | (self._kind < 0)))
+        return mine
 
     @property
     def several(self) -> Ints:
@@ -69,7 +72,8 @@ class Found:
 
     def candidates(self, query: int, limit: int) -> Ints:
         """The first media that one of ``several`` fits, ascending."""
-        return self._groups[self._kind[query]].members(int(self._code[query]), limit)
+        groups = self._groups[int(self._kind[query])]
+        return groups.members(int(self._code[query]), limit)
 
     def note(self, at: Ints, groups: Groups, codes: Ints, method: int, *, narrows: bool) -> None:
         """Note the groups that one step found for the references ``at``.

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from trainset.metadata.found import Asking, Found
+from trainset.metadata.found import Answer, Asking, Found
 from trainset.metadata.groups import NameGroups
 from trainset.metadata.ladder import label_folder
 from trainset.metadata.name_columns import (
@@ -155,7 +155,7 @@ class _Climb:
         self.folder_of = np.where(known[self.folder_of], self.folder_of, -1)
         self.digests = digests
 
-    def by_content(self, queries: Ints) -> list[tuple[Ints, NameGroups, Ints]]:
+    def by_content(self, queries: Ints) -> list[Answer]:
         said = _pick(self.spellings[0][1].ref, queries)
         if self.digests is not None:
             given = _pick(column(self.digests), queries)
@@ -168,9 +168,9 @@ class _Climb:
             found = pc.extract_regex(_pick(said, at), _DIGEST)
             digest = column(pc.ascii_lower(pc.struct_field(found, "digest")))
             asking.answer(self.media.by_sha256, self.media.by_sha256.find(digest))
-        return list(asking.answers)
+        return asking.answers
 
-    def by_name(self, method: MatchMethod, queries: Ints) -> list[tuple[Ints, NameGroups, Ints]]:
+    def by_name(self, method: MatchMethod, queries: Ints) -> list[Answer]:
         step = {
             "key": self._key,
             "path": self._path,
@@ -198,9 +198,7 @@ class _Climb:
     def _path(self, asking: Asking, spelling: Spelling) -> None:
         media = self.media
         asking.answer(media.by_place, media.by_place.find(self._placed(asking, spelling)))
-        asking.answer(
-            media.by_relative, media.by_relative.find(_pick(spelling.ref, asking.rows))
-        )
+        asking.answer(media.by_relative, media.by_relative.find(_pick(spelling.ref, asking.rows)))
         # A bare name is for ``near`` and ``filename``.
         cuts = Slashes(_pick(spelling.tail, asking.rows))
         asking.keep(cuts.segments > 1)

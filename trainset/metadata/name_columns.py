@@ -171,7 +171,8 @@ def spell(refs: pa.LargeStringArray) -> Spelling:
         pc.replace_with_mask(whole, pa.array(odd), part)
         for whole, part in zip((refs, place, place), bare, strict=False)
     )
-    return Spelling(*columns, odd)
+    ref, place, tail = columns
+    return Spelling(ref, place, tail, odd)
 
 
 def spell_decoded(refs: pa.LargeStringArray, first: Spelling) -> tuple[Ints, Spelling]:
@@ -187,8 +188,8 @@ def spell_decoded(refs: pa.LargeStringArray, first: Spelling) -> tuple[Ints, Spe
 def _spell_each(spelled: list[str]) -> Spelling:
     places = [without_scheme(ref) for ref in spelled]
     tails = ["/".join(s for s in place.split("/") if s != "..") for place in places]
-    columns = (pa.array(c, pa.large_string()) for c in (spelled, places, tails))
-    return Spelling(*columns, np.ones(len(spelled), bool))
+    ref, place, tail = (pa.array(c, pa.large_string()) for c in (spelled, places, tails))
+    return Spelling(ref, place, tail, np.ones(len(spelled), bool))
 
 
 def _odd(of: Texts) -> tuple[Mask, Ints]:
