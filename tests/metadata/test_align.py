@@ -14,6 +14,7 @@ from trainset.identity import row_id
 from trainset.metadata.align import align_annotations, left_out
 from trainset.metadata.align_report import AlignReport
 from trainset.metadata.records import RECORDS, NameRecords, Record, record, to_table
+from trainset.metadata.rematch import Before
 from trainset.tables.schema import ANNOTATIONS, ANNOTATIONS_FINGERPRINT
 
 MEDIA = pa.schema(
@@ -55,7 +56,7 @@ def _align(
     ]
     records = to_table(rows, source="labels", stream="s")
     uris = {("labels", "s"): label} if label else None
-    table, report = align_annotations(records, media, label_uris=uris, **options)
+    table, report, _ = align_annotations(records, media, label_uris=uris, **options)
     assert table.schema.equals(ANNOTATIONS)
     return table.to_pylist(), report
 
@@ -178,7 +179,10 @@ def test_the_report_counts_what_people_ask_for() -> None:
         record("6", "gone.jpg", "class", class_="cat"),
     ]
     media = pa.concat_tables([_media("a.jpg", "b.jpg", "c.jpg"), _media("d.mp3", modality="audio")])
-    out, report = _align(rows, media, known_classes={"cat"})
+    cats, _, _ = align_annotations(
+        to_table([record("0", "a.jpg", "class", class_="cat")], source="labels", stream="s"), media
+    )
+    out, report = _align(rows, media, before=Before(cats))
     assert report.matched == {"path": 5}
     assert (report.records, report.orphan_records, report.ambiguous) == (6, 1, 0)
     assert (report.labelled_media, report.empty_media) == (2, 1)
@@ -187,7 +191,7 @@ def test_the_report_counts_what_people_ask_for() -> None:
     assert (report.boxes_outside, report.boxes_without_area, report.duplicates) == (1, 1, 1)
     assert report.classes == {"cat": 3, "dog": 2}
     assert report.new_classes == ("dog",)
-    assert report.examples["boxes_outside"] == ("labels/s#3: a.jpg",)
+    assert report.examples["boxes_outside"] == ("labels/s#3: a.jpg ([90, 1, 30, 5])",)
     (item,) = left_out(pa.Table.from_pylist(out, schema=ANNOTATIONS), report)
     assert (item.key, item.kind) == ("labels/s#6", "orphan-record")
     assert "gone.jpg" in item.reason
@@ -214,7 +218,7 @@ def test_rows_are_named_and_fingerprinted_like_all_rows() -> None:
 
 def test_nothing_to_align_is_an_empty_table() -> None:
     for media in (_media(), _media("a.jpg")):
-        table, report = align_annotations(RECORDS.empty_table(), media)
+        table, report, _ = align_annotations(RECORDS.empty_table(), media)
         assert table.schema.equals(ANNOTATIONS)
         assert (len(table), report.records) == (0, 0)
     rows, report = _align(["a.jpg"], _media())

@@ -6,25 +6,36 @@ has no medium today may have one after the next transfer.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from trainset.identity import row_id
 from trainset.metadata.align_report import AlignReport, make_report
-from trainset.metadata.ladder import Match, MediaIndex
+from trainset.metadata.findings import Aligned, find_odd
+from trainset.metadata.found import Found
+from trainset.metadata.ladder_columns import MediaColumns
+from trainset.metadata.name_columns import Ints, column
+from trainset.metadata.pixels import to_pixels
+from trainset.metadata.rematch import Before, Stream, find_rows, identify, still_matched
 from trainset.model import LeftOut
 from trainset.spec import MatchMethod
-from trainset.tables.schema import ANNOTATIONS, finish_rows
+from trainset.tables.schema import ANNOTATIONS
 
 METHODS: tuple[MatchMethod, ...] = ("key", "path", "near", "filename", "sha256")
-_CHUNK = 50_000  # rows made at once; bounds memory, does not change the result
+CANDIDATES = 5  # media named of those that an ambiguous reference fits
 # A column that holds the digest, whatever table it came from: sha256, image_sha256, file.sha256 …
 _DIGEST = r'"[A-Za-z0-9_.-]*sha256"\s*:\s*"(?P<digest>[0-9a-fA-F]{64})"'
+
+
+class Alignment(NamedTuple):
+    """What came of it: ``annotations`` rows, what they add up to, and all that is odd."""
+
+    rows: pa.Table
+    report: AlignReport
+    findings: pa.Table  # in the schema ``findings.FINDINGS``
 
 
 def align_annotations(
@@ -32,45 +43,53 @@ def align_annotations(
     media: pa.Table,
     methods: Sequence[MatchMethod] = METHODS,
     *,
-    label_uris: Mapping[tuple[str, str], str] | None = None,
-    known_classes: Collection[str] | None = None,
-) -> tuple[pa.Table, AlignReport]:
+    label_uris: Mapping[Stream, str] | None = None,
+    before: Before | None = None,
+    read_at: Mapping[Stream, str] | None = None,
+) -> Alignment:
     """Match records with media by the key ladder (see ``ladder``).
 
     Args:
         records: in the schema ``metadata.records.RECORDS``.
-        media: at least row_id, key, source_uri, sha256, width, height, modality.
+        media: at least row_id, key, source_uri, sha256, width, height, modality; with ``duration``
+            transcripts are compared with it.
         methods: steps in the order they are tried.
         label_uris: (source, stream) -> label file; without it ``near`` finds nothing.
-        known_classes: class names of the base commit, to tell new ones; None: no base.
+        before: the alignment of the base commit: what still stands of it is not done again, and
+            the report tells what changed; the rows do not depend on it.
+        read_at: (source, stream) -> when its source was read last.
     Returns:
-        ``annotations`` rows, one for each record in its order, and the report. Boxes given as
-        fractions of the image are pixels afterwards where the medium's size is known.
+        One row for each record in its order. Boxes given as fractions of the image are pixels
+        afterwards where the medium's size is known.
     """
     media = media.combine_chunks()
-    matches, first, of_record = _resolve(records, media, methods, label_uris or {})
-    medium = np.array([m.candidates[0] if m.method else -1 for m in matches], dtype=np.int64)
-    words = [m.method or ("ambiguous" if m.candidates else "orphan") for m in matches]
-    at = medium[of_record]
-    take = pa.array(at, mask=at < 0)
-    rows = records
-    for name, column in (
-        ("media_id", media["row_id"].take(take)),
-        ("media_key", media["key"].take(take)),
-        ("match", pa.array(words, pa.string()).take(pa.array(of_record))),
-    ):
-        rows = rows.append_column(pa.field(name, pa.string()), column)
-    sizes = {n: media[n].take(take) for n in ("width", "height")}
-    rows = _finish(rows, sizes)
-    candidates = {
-        str(records["media_ref"][int(first[i])]): tuple(
-            str(media["key"][c]) for c in match.candidates[:5]
-        )
-        for i, match in enumerate(matches)
-        if len(match.candidates) > 1
-    }
-    report = make_report(rows, media, at, candidates, known_classes)
-    return rows, report
+    earlier = find_rows(records, before.rows) if before else np.full(len(records), -1, np.int64)
+    at = still_matched(records, media, before, earlier) if before else earlier.copy()
+    stands = at >= 0
+    words = np.full(len(records), -1, np.int64)
+    fits = np.full(len(records), -1, np.int64)  # query of an ambiguous record
+    climbing = np.flatnonzero(~stands)
+    found, of_record = _climb(records.take(pa.array(climbing)), media, methods, label_uris or {})
+    at[climbing] = found.medium[of_record]
+    words[climbing] = found.method[of_record]
+    several = np.zeros(len(found.medium), bool)
+    several[found.several] = True
+    fits[climbing] = np.where(several[of_record], of_record, -1)
+    match = _words(words, fits, methods)
+    if before is not None and stands.any():
+        said = before.rows["match"].take(pa.array(earlier[stands])).combine_chunks()
+        match = pc.replace_with_mask(match, pa.array(stands), said)
+    rows = _rows(records, media, at, match, before, earlier)
+    candidates = _candidates(records, media, found, fits)
+    aligned = Aligned(rows=rows, media=media, at=at, candidates=candidates)
+    findings = find_odd(aligned)
+    report = make_report(
+        aligned,
+        findings,
+        before=None if before is None else before.rows,
+        read_at=read_at or {},
+    )
+    return Alignment(rows, report, findings)
 
 
 def left_out(rows: pa.Table, report: AlignReport | None = None) -> list[LeftOut]:
@@ -101,77 +120,104 @@ def left_out(rows: pa.Table, report: AlignReport | None = None) -> list[LeftOut]
     return items
 
 
-def _resolve(
+def _climb(
     records: pa.Table,
     media: pa.Table,
     methods: Sequence[MatchMethod],
-    label_uris: Mapping[tuple[str, str], str],
-) -> tuple[list[Match], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """One match for each different (stream, reference, digest), its first record, and whose it is.
+    label_uris: Mapping[Stream, str],
+) -> tuple[Found, Ints]:
+    """What each different (label file, reference, digest) means, and which is whose.
 
     A medium with twenty boxes is looked up once.
     """
-    index = MediaIndex(
-        media["key"].to_pylist(), media["source_uri"].to_pylist(), media["sha256"].to_pylist()
+    refs = _Codes(column(records["media_ref"]))
+    files, label_of = _label_files(records, label_uris)
+    digests = _Codes(_digests(records)) if "sha256" in methods else None
+    combined = (label_of + 1) * len(refs.values) + refs.codes
+    if digests is not None:
+        # Made dense again after each column: products of sizes would overflow.
+        combined = _Codes(pa.array(combined)).codes * len(digests.values) + digests.codes
+    queries = _Codes(pa.array(combined))
+    first = np.full(len(queries.values), -1, np.int64)
+    first[queries.codes[::-1]] = np.arange(len(records))[::-1]
+    index = MediaColumns(media["key"], media["source_uri"], media["sha256"])
+    found = index.resolve(
+        refs.values.take(pa.array(refs.codes[first])),
+        methods,
+        label_uris=files,
+        label_of=label_of[first],
+        digests=digests.values.take(pa.array(digests.codes[first])) if digests else None,
     )
-    columns = [
-        _codes(records["source"]),
-        _codes(records["stream"]),
-        _codes(records["media_ref"]),
-        _codes(_digests(records)) if "sha256" in methods else _codes(None, len(records)),
-    ]
-    combined = np.zeros(len(records), dtype=np.int64)
-    for codes, values in columns:
-        # Codes are made dense again after each column: products of sizes would overflow.
-        combined = combined * len(values) + codes
-        combined = np.unique(combined, return_inverse=True)[1].astype(np.int64)
-    _, first, of_record = np.unique(combined, return_index=True, return_inverse=True)
-    matches = []
-    for row in first:
-        source, stream, ref, digest = (values[codes[row]] for codes, values in columns)
-        matches.append(
-            index.resolve(
-                str(ref or ""),
-                methods,
-                label_uri=label_uris.get((str(source), str(stream))),
-                sha256=digest,
-            )
-        )
-    return matches, first, of_record.astype(np.int64)
+    return found, queries.codes
 
 
-def _codes(
-    column: pa.ChunkedArray | None, length: int = 0
-) -> tuple[npt.NDArray[np.int64], list[str | None]]:
-    """A column as numbers and the values they stand for."""
-    if column is None:
-        return np.zeros(length, dtype=np.int64), [None]
-    encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
-    codes = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-    return codes, encoded.dictionary.to_pylist() or [None]
+class _Codes:
+    """A column as numbers, and the values they stand for."""
+
+    def __init__(self, values: pa.Array) -> None:
+        encoded = values.dictionary_encode()
+        self.values = encoded.dictionary
+        self.codes: Ints = encoded.indices.to_numpy().astype(np.int64)
 
 
-def _digests(records: pa.Table) -> pa.ChunkedArray:
-    found = pc.extract_regex(records["attributes"], _DIGEST)
-    return pc.struct_field(found, "digest")
+def _label_files(records: pa.Table, label_uris: Mapping[Stream, str]) -> tuple[list[str], Ints]:
+    """Label files, and which holds each record (-1: not known)."""
+    sources, streams = (_Codes(column(records[n])) for n in ("source", "stream"))
+    pairs = _Codes(pa.array(sources.codes * len(streams.values) + streams.codes))
+    files: dict[str, int] = {}
+    numbers = []
+    for pair in pairs.values.to_pylist():
+        source, stream = divmod(pair, len(streams.values))
+        uri = label_uris.get((sources.values[source].as_py(), streams.values[stream].as_py()))
+        numbers.append(files.setdefault(uri, len(files)) if uri else -1)
+    return list(files), np.array(numbers, np.int64)[pairs.codes]
 
 
-def _finish(rows: pa.Table, sizes: Mapping[str, pa.ChunkedArray]) -> pa.Table:
-    """Complete ``annotations`` rows: pixel boxes, row ids and fingerprints."""
-    done = [ANNOTATIONS.empty_table()]
-    for start in range(0, len(rows), _CHUNK):
-        chunk = rows.slice(start, _CHUNK).to_pylist()
-        width, height = (sizes[n].slice(start, _CHUNK).to_pylist() for n in ("width", "height"))
-        for i, row in enumerate(chunk):
-            row["row_id"] = row_id(f"{row['source']}/{row['stream']}/{row['record_id']}")
-            if row["bbox"] is None and row["geometry"] and "bbox_fraction" in row["geometry"]:
-                _to_pixels(row, width[i], height[i])
-        done.append(finish_rows("annotations", chunk))
-    return pa.concat_tables(done).select(ANNOTATIONS.names)
+def _digests(records: pa.Table) -> pa.LargeStringArray:
+    """The digest that each record says, else an empty text."""
+    if pc.any(pc.match_substring(records["attributes"], 'sha256"')).as_py():
+        found = pc.extract_regex(records["attributes"], _DIGEST)
+        return column(pc.struct_field(found, "digest"))
+    return pa.repeat(pa.scalar("", pa.large_string()), len(records))
 
 
-def _to_pixels(row: dict[str, object], width: int | None, height: int | None) -> None:
-    if width and height:
-        x, y, w, h = json.loads(str(row["geometry"]))["bbox_fraction"]
-        row["bbox"] = [x * width, y * height, w * width, h * height]
-        row["geometry"] = None
+def _words(methods: Ints, fits: Ints, names: Sequence[MatchMethod]) -> pa.Array:
+    """What ``match`` says: the method, ``ambiguous`` or ``orphan``."""
+    words = pa.array([*names, "ambiguous", "orphan"], pa.string())
+    lost = np.where(fits >= 0, len(names), len(names) + 1)
+    return words.take(pa.array(np.where(methods >= 0, methods, lost)))
+
+
+def _rows(
+    records: pa.Table,
+    media: pa.Table,
+    at: Ints,
+    match: pa.Array,
+    before: Before | None,
+    earlier: Ints,
+) -> pa.Table:
+    """Complete ``annotations`` rows: media, pixel boxes, row ids and fingerprints."""
+    take = pa.array(at, mask=at < 0)
+    columns = {name: records[name] for name in records.column_names}
+    columns |= {"media_id": media["row_id"].take(take), "media_key": media["key"].take(take)}
+    columns["match"] = match
+    width, height = (media[name].take(take) for name in ("width", "height"))
+    columns["bbox"], columns["geometry"] = to_pixels(
+        columns["bbox"], columns["geometry"], width, height
+    )
+    rows = pa.table(columns)
+    columns["row_id"], columns["row_fp"] = identify(rows, before, earlier)
+    return pa.table({name: columns[name] for name in ANNOTATIONS.names}).cast(ANNOTATIONS)
+
+
+def _candidates(
+    records: pa.Table, media: pa.Table, found: Found, fits: Ints
+) -> dict[str, tuple[str, ...]]:
+    """Media keys that each ambiguous reference fits, the first ``CANDIDATES`` of them."""
+    rows = np.flatnonzero(fits >= 0)
+    queries, first = np.unique(fits[rows], return_index=True)
+    refs = records["media_ref"].take(pa.array(rows[first])).to_pylist()
+    return {
+        ref: tuple(media["key"].take(pa.array(found.candidates(query, CANDIDATES))).to_pylist())
+        for ref, query in zip(refs, queries.tolist(), strict=True)
+    }

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
+from trainset.metadata.findings import Aligned, mask
 from trainset.model import Frozen
 
 EXAMPLES = 20
-_SLACK = 1.0  # pixels a box may stick out: tools round
+_AMBIGUOUS = 1000  # references whose candidates are named
+
+
+class SourceFacts(Frozen):
+    """The labels of one source, and how fresh they are."""
+
+    source: str
+    streams: int
+    records: int
+    matched: int
+    orphan_records: int = 0
+    ambiguous: int = 0
+    read_first: str | None = Field(default=None, description="of its streams, the oldest reading")
+    read_last: str | None = Field(default=None, description="and the newest; ISO 8601")
 
 
 class AlignReport(Frozen):
@@ -29,10 +42,23 @@ class AlignReport(Frozen):
     labelled_media: int = Field(default=0, description="media with at least one record")
     empty_media: int = Field(default=0, description="media looked at and found to hold nothing")
     duplicates: int = Field(default=0, description="labels that say again what another says")
+    duplicate_media: int = Field(default=0, description="media whose bytes an earlier one has")
     boxes_outside: int = Field(default=0, description="boxes that leave the image by over 1 px")
     boxes_without_area: int = 0
+    beyond_media: int = Field(default=0, description="labels that end after their medium")
     classes: dict[str, int] = Field(default_factory=dict, description="labels by class name")
     new_classes: tuple[str, ...] = Field(default=(), description="not in the base commit")
+    gone_classes: tuple[str, ...] = Field(default=(), description="only in the base commit")
+    classes_before: dict[str, int] | None = Field(
+        default=None, description="labels by class name at the base commit; None: no base"
+    )
+    class_drift: float | None = Field(
+        default=None, description="share of labels that changed class shares, 0 to 1; None: no base"
+    )
+    before: dict[str, int] | None = Field(
+        default=None, description="records, matched, orphan_records, ambiguous at the base commit"
+    )
+    sources: tuple[SourceFacts, ...] = ()
     candidates: dict[str, tuple[str, ...]] = Field(
         default_factory=dict, description="media keys that an ambiguous reference fits"
     )
@@ -44,134 +70,110 @@ class AlignReport(Frozen):
 
 
 def make_report(
-    rows: pa.Table,
-    media: pa.Table,
-    at: npt.NDArray[np.int64],
-    candidates: Mapping[str, tuple[str, ...]],
-    known_classes: Collection[str] | None,
+    aligned: Aligned,
+    findings: pa.Table,
+    *,
+    before: pa.Table | None,
+    read_at: Mapping[tuple[str, str], str],
 ) -> AlignReport:
     """Count over aligned rows.
 
     Args:
-        rows: of ``annotations``.
-        media: the table they were matched with.
-        at: (N,) position in ``media`` of each row's medium, -1 without one.
-        candidates: media keys by ambiguous reference.
-        known_classes: class names of the base commit; None: there is no base.
+        findings: of ``findings.find_odd``.
+        before: ``annotations`` of the base commit; None: there is no base.
+        read_at: (source, stream) -> when it was read.
     """
-    counts = _histogram(rows["match"])
-    lost = {word: counts.pop(word, 0) for word in ("orphan", "ambiguous")}
+    rows, at = aligned.rows, aligned.at
+    totals = _totals(rows)
+    odd = _histogram(findings["finding"])
     classes = _histogram(rows["class"].drop_null())
-    labelled = np.unique(at[at >= 0])
-    without = _unlabelled(media, labelled)
-    empty = _mask(pc.equal(rows["kind"], "empty")) & (at >= 0)
-    repeats = _duplicates(rows)
-    outside, flat = _bad_boxes(rows, media, at)
+    earlier = None if before is None else _histogram(before["class"].drop_null())
+    empty = mask(pc.equal(rows["kind"], "empty")) & (at >= 0)
+    labelled = np.zeros(len(aligned.media), bool)
+    labelled[at[at >= 0]] = True
     return AlignReport(
-        records=len(rows),
-        matched=counts,
-        orphan_records=lost["orphan"],
-        ambiguous=lost["ambiguous"],
-        orphan_media=len(without),
-        labelled_media=len(labelled),
+        records=totals["records"],
+        matched={m: n for m, n in _histogram(rows["match"]).items() if m not in _LOST},
+        labelled_media=int(labelled.sum()),
         empty_media=len(np.unique(at[empty])),
-        duplicates=int(sum(repeats.values())),
-        boxes_outside=int(outside.sum()),
-        boxes_without_area=int(flat.sum()),
-        classes=dict(sorted(classes.items(), key=lambda item: (-item[1], item[0]))),
-        new_classes=tuple(sorted(set(classes) - set(known_classes)))
-        if known_classes is not None
-        else (),
-        candidates=dict(list(candidates.items())[:1000]),
-        examples={
-            "orphan_records": _name(rows, _mask(pc.equal(rows["match"], "orphan"))),
-            "ambiguous": _name(rows, _mask(pc.equal(rows["match"], "ambiguous"))),
-            "orphan_media": tuple(media["key"].take(pa.array(without[:EXAMPLES])).to_pylist()),
-            "duplicates": tuple(list(repeats)[:EXAMPLES]),
-            "boxes_outside": _name(rows, outside),
-            "boxes_without_area": _name(rows, flat),
-        },
+        classes=_ranked(classes),
+        new_classes=() if earlier is None else tuple(sorted(classes.keys() - earlier.keys())),
+        gone_classes=() if earlier is None else tuple(sorted(earlier.keys() - classes.keys())),
+        classes_before=None if earlier is None else _ranked(earlier),
+        class_drift=None if earlier is None else _drift(earlier, classes),
+        before=None if before is None else _totals(before),
+        sources=_sources(rows, read_at),
+        candidates=dict(list(aligned.candidates.items())[:_AMBIGUOUS]),
+        examples={name: _examples(findings, name) for name in _FOUND},
+        **{name: odd.get(name, 0) for name in _FOUND},
     )
+
+
+_LOST = {"orphan": "orphan_records", "ambiguous": "ambiguous"}
+_FOUND = (
+    *("orphan_records", "ambiguous", "orphan_media", "duplicates", "duplicate_media"),
+    *("boxes_outside", "boxes_without_area", "beyond_media"),
+)
+
+
+def _totals(rows: pa.Table) -> dict[str, int]:
+    counts = _histogram(rows["match"])
+    lost = {name: counts.get(word, 0) for word, name in _LOST.items()}
+    return {"records": len(rows), "matched": len(rows) - sum(lost.values()), **lost}
 
 
 def _histogram(column: pa.ChunkedArray) -> dict[str, int]:
     return {str(v["values"]): int(v["counts"]) for v in pc.value_counts(column).to_pylist()}
 
 
-def _mask(column: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
-    filled = pc.fill_null(column, False).combine_chunks()
-    found: npt.NDArray[np.bool_] = filled.to_numpy(zero_copy_only=False).astype(bool)
-    return found
+def _ranked(counts: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _unlabelled(media: pa.Table, labelled: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    modality = media["modality"].to_numpy(zero_copy_only=False)
-    wanted = np.isin(modality.astype(str), np.unique(modality[labelled].astype(str)))
-    wanted[labelled] = False
-    return np.flatnonzero(wanted)
+def _drift(before: Mapping[str, int], now: Mapping[str, int]) -> float | None:
+    """Half the sum of differences between the shares of classes (total variation)."""
+    old, new = sum(before.values()), sum(now.values())
+    if not old or not new:
+        return None
+    names = before.keys() | now.keys()
+    return sum(abs(before.get(n, 0) / old - now.get(n, 0) / new) for n in names) / 2
 
 
-def _corners(rows: pa.Table) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
-    """Which rows have a box, and those boxes as (M, 4)."""
-    column = rows["bbox"].combine_chunks()
-    has = _mask(pc.is_valid(rows["bbox"]))
-    flat = column.drop_null().flatten().to_numpy(zero_copy_only=False)
-    return has, flat.reshape(-1, 4)
-
-
-def _bad_boxes(
-    rows: pa.Table, media: pa.Table, at: npt.NDArray[np.int64]
-) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Rows whose box leaves the image, and rows whose box has no area."""
-    has, boxes = _corners(rows)
-    outside = np.zeros(len(rows), dtype=bool)
-    flat = np.zeros(len(rows), dtype=bool)
-    flat[has] = (boxes[:, 2] <= 0) | (boxes[:, 3] <= 0)
-    known = has & (at >= 0)
-    if known.any():
-        sizes = [
-            media[name].cast(pa.float64()).to_numpy(zero_copy_only=False)[at[known]]
-            for name in ("width", "height")
-        ]
-        x, y, w, h = boxes[known[has]].T
-        with np.errstate(invalid="ignore"):  # NaN: the medium's size is not known
-            outside[known] = (
-                (x < -_SLACK)
-                | (y < -_SLACK)
-                | (x + w > sizes[0] + _SLACK)
-                | (y + h > sizes[1] + _SLACK)
+def _sources(rows: pa.Table, read_at: Mapping[tuple[str, str], str]) -> tuple[SourceFacts, ...]:
+    """By source; a source that has been read and holds nothing is there too."""
+    keys = ["source", "stream", "match"]
+    found = rows.select(keys).group_by(keys).aggregate([([], "count_all")]).to_pylist()
+    names = sorted({row["source"] for row in found} | {source for source, _ in read_at})
+    facts = []
+    for name in names:
+        mine = [row for row in found if row["source"] == name]
+        counts = dict.fromkeys([*_LOST, "matched"], 0)
+        for row in mine:
+            counts[row["match"] if row["match"] in _LOST else "matched"] += row["count_all"]
+        read = sorted(time for (source, _), time in read_at.items() if source == name)
+        streams = {row["stream"] for row in mine} | {s for source, s in read_at if source == name}
+        facts.append(
+            SourceFacts(
+                source=name,
+                streams=len(streams),
+                records=sum(counts.values()),
+                matched=counts["matched"],
+                orphan_records=counts["orphan"],
+                ambiguous=counts["ambiguous"],
+                read_first=read[0] if read else None,
+                read_last=read[-1] if read else None,
             )
-    return outside, flat
-
-
-def _duplicates(rows: pa.Table) -> dict[str, int]:
-    """How often a label of a medium is repeated, by a text that names it."""
-    labels = rows.filter(
-        pc.and_(
-            pc.is_valid(rows["media_id"]),
-            pc.invert(pc.is_in(rows["kind"], pa.array(["record", "empty", "skipped"]))),
         )
-    )
-    has, boxes = _corners(labels)
-    full = np.full((len(labels), 4), np.nan)
-    full[has] = boxes
-    names = ["media_key", "kind", "class", "text", "geometry"]
-    keyed = labels.select(names)
-    for i, name in enumerate("xywh"):
-        # Null and not NaN, which is unlike itself.
-        keyed = keyed.append_column(name, pa.array(full[:, i], mask=~has))
-    counted = keyed.group_by(keyed.column_names, use_threads=False).aggregate([([], "count_all")])
-    again = counted.filter(pc.greater(counted["count_all"], 1)).to_pylist()
-    found: dict[str, int] = {}
-    for row in again:
-        what = row["class"] or row["text"] or row["kind"]
-        name = f"{row['media_key']}: {row['kind']} {what!r:.60}"
-        found[name] = found.get(name, 0) + row["count_all"] - 1
-    return found
+    return tuple(facts)
 
 
-def _name(rows: pa.Table, mask: npt.NDArray[np.bool_]) -> tuple[str, ...]:
-    picked = rows.take(pa.array(np.flatnonzero(mask)[:EXAMPLES])).to_pylist()
-    return tuple(
-        f"{row['source']}/{row['stream']}#{row['record_id']}: {row['media_ref']}" for row in picked
-    )
+def _examples(findings: pa.Table, name: str) -> tuple[str, ...]:
+    found = findings.filter(pc.equal(findings["finding"], name)).slice(0, EXAMPLES).to_pylist()
+    return tuple(dict.fromkeys(_example(row) for row in found))
+
+
+def _example(row: Mapping[str, str | None]) -> str:
+    detail = f" ({row['detail']})" if row["detail"] else ""
+    if row["record_id"] is None:
+        return f"{row['media_key']}{detail}"
+    return f"{row['source']}/{row['stream']}#{row['record_id']}: {row['media_ref']}{detail}"

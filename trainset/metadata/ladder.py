@@ -80,7 +80,7 @@ class MediaIndex:
             label_uri: the file that holds the record.
             sha256: of the medium, when the record says it.
         """
-        folder = _folder(label_uri) if label_uri else None
+        folder = label_folder(label_uri) if label_uri else None
         spellings = list(dict.fromkeys((normal(ref), decoded(ref))))
         several: tuple[int, ...] = ()
         for method in methods:
@@ -205,7 +205,8 @@ class MediaIndex:
 
 
 @lru_cache(maxsize=1024)
-def _folder(label_uri: str) -> str:
+def label_folder(label_uri: str) -> str:
+    """The folder of a label file, without scheme and leading slash, as places are."""
     return without_scheme(normal(posixpath.dirname(label_uri)))
 
 

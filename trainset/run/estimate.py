@@ -197,7 +197,7 @@ def _labels(
         except (NotFound, ValueError) as err:
             faults.append(str(err))
     records = pa.concat_tables([t.cast(RECORDS) for t in tables])
-    _, report = align_annotations(records, names.table(), spec.align, label_uris=uris)
+    report = align_annotations(records, names.table(), spec.align, label_uris=uris).report
     return report.records, report.matched_records, faults
 
 

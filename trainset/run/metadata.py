@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from trainset.metadata import open_reader
 from trainset.metadata.align import align_annotations
 from trainset.metadata.store import label_uris, load_records
 from trainset.metadata.sync import drop_unlisted, left_out_of_sync, sync_source
 from trainset.model import MetadataTotals
+from trainset.run.alignment import alignment_before, put_alignment, read_times
 from trainset.run.context import Run, RunContext
 from trainset.run.reports import StageReport, SyncResult
 from trainset.tables.annotations import replace_annotations
@@ -19,7 +19,8 @@ from trainset.tables.base import Table
 from trainset.tables.lance_store import LanceTableStore
 from trainset.tables.schema import ANNOTATIONS, MEDIA
 
-MEDIA_COLUMNS = ["row_id", "key", "source_uri", "sha256", "width", "height", "modality"]
+MEDIA_COLUMNS = ["row_id", "key", "source_uri", "sha256", "width", "height"]
+MEDIA_COLUMNS += ["duration", "modality"]
 
 
 def sync_work(context: RunContext, name: str) -> SyncResult:
@@ -44,20 +45,26 @@ def sync_work(context: RunContext, name: str) -> SyncResult:
 def align_work(context: RunContext, synced: Sequence[SyncResult] = ()) -> StageReport:
     """Match all records of the run branch with its media, and write the annotations table.
 
-    Records of sources that the spec no longer names leave the dataset.
+    Records of sources that the spec no longer names leave the dataset. What is odd lies in
+    ``runs/<run_id>/alignment.parquet`` afterwards.
     """
     run = Run(context)
     names = [source.name for source in context.spec.metadata]
     drop_unlisted(run.workspace, names)
     records = load_records(run.workspace, names)
     table = run.table("annotations")
-    rows, report = align_annotations(
+    media = _media(run.table("media"))
+    alignment = align_annotations(
         records,
-        _media(run.table("media")),
+        media,
         context.spec.align,
         label_uris=label_uris(run.workspace),
-        known_classes=_classes(table),
+        before=alignment_before(run, media),
+        read_at=read_times(run),
     )
+    rows, report = alignment.rows, alignment.report
+    if names or len(rows):
+        put_alignment(run, alignment)
     if table is None and len(rows):
         table = LanceTableStore().create(run.workspace.table("annotations"), ANNOTATIONS)
     if table is not None:
@@ -82,9 +89,3 @@ def _media(table: Table | None) -> pa.Table:
     if table is None:
         return MEDIA.empty_table().select(MEDIA_COLUMNS)
     return table.scan(MEDIA_COLUMNS).read_all().select(MEDIA_COLUMNS)
-
-
-def _classes(table: Table | None) -> list[str] | None:
-    if table is None:
-        return None
-    return [c for c in pc.unique(table.scan(["class"]).read_all()["class"]).to_pylist() if c]

@@ -1,0 +1,232 @@
+"""Columns of names and paths, cut up a column at a time: what ``names`` does to one text.
+
+A column is looked at as one run of bytes, so that a hundred thousand paths cost a few scans. Texts
+that ``names`` would change (white space, percent signs, ``..`` …) are few: they go through its
+functions one by one, so both ways always agree.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from trainset.metadata.names import EXTENSIONS, decoded, normal, without_scheme
+
+Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+_SLASH, _DOT, _DASH, _COLON = b"/.-:"
+_HEX = np.isin(np.arange(256), list(b"0123456789abcdef"))
+# Not printable ASCII, a backslash, or a character that an address gives a meaning of its own.
+_ODD = ~np.isin(np.arange(256), sorted(set(range(0x21, 0x7F)) - set(b"\\?#%")))
+
+
+class Texts(NamedTuple):
+    """N texts as they lie in memory: text ``i`` is ``data[offsets[i]:offsets[i + 1]]``."""
+
+    data: npt.NDArray[np.uint8]
+    offsets: Ints
+
+    @property
+    def starts(self) -> Ints:
+        return self.offsets[:-1]
+
+    @property
+    def ends(self) -> Ints:
+        return self.offsets[1:]
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def owners(self, at: Ints) -> Ints:
+        """Which text each byte position lies in."""
+        return np.searchsorted(self.offsets, at, side="right") - 1
+
+
+def column(values: object) -> pa.LargeStringArray:
+    """Texts as one array of 64-bit offsets; nulls are empty texts."""
+    array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else pa.array(values)
+    return pc.fill_null(array.cast(pa.large_string()), "")
+
+
+def texts(values: pa.LargeStringArray) -> Texts:
+    """The bytes of a column without nulls."""
+    _, offsets, data = values.buffers()
+    if not len(values):
+        return Texts(np.zeros(0, np.uint8), np.zeros(1, np.int64))
+    found = np.frombuffer(offsets, np.int64)[values.offset : values.offset + len(values) + 1]
+    raw = np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8)
+    return Texts(raw[found[0] : found[-1]], found - found[0])
+
+
+def cut(of: Texts, starts: Ints, ends: Ints) -> pa.LargeStringArray:
+    """One slice of every text, by byte positions in ``of.data``."""
+    bounds = np.zeros(2 * len(of) + 2, np.int64)
+    bounds[1:-1:2], bounds[2::2], bounds[-1] = starts, ends, len(of.data)
+    pattern = np.zeros(2 * len(of) + 1, bool)
+    pattern[1::2] = True
+    kept = of.data[np.repeat(pattern, np.diff(bounds))]
+    offsets = np.zeros(len(of) + 1, np.int64)
+    np.cumsum(ends - starts, out=offsets[1:])
+    return pa.LargeStringArray.from_buffers(len(of), pa.py_buffer(offsets), pa.py_buffer(kept))
+
+
+class Slashes:
+    """Where the segments of each path lie."""
+
+    def __init__(self, values: pa.LargeStringArray) -> None:
+        self.of = texts(values)
+        self._at = np.flatnonzero(self.of.data == _SLASH)
+        self._low = np.searchsorted(self._at, self.of.starts)
+        self._high = np.searchsorted(self._at, self.of.ends)
+        self.segments = self._high - self._low + 1  # of "": 1, as str.split counts
+
+    def last(self, count: int) -> pa.LargeStringArray:
+        """The last ``count`` segments; the whole path where it has no more."""
+        return cut(self.of, self._start_of_last(count), self.of.ends)
+
+    def without_first(self) -> pa.LargeStringArray:
+        """What follows the first slash; an empty text without one."""
+        some = self._high > self._low
+        starts = self.of.ends.copy()
+        starts[some] = self._at[self._low[some]] + 1
+        return cut(self.of, starts, self.of.ends)
+
+    def folder(self) -> pa.LargeStringArray:
+        """All but the last segment, without the slash after it."""
+        ends = np.maximum(self._start_of_last(1) - 1, self.of.starts)
+        return cut(self.of, self.of.starts, ends)
+
+    def before(self, ends: Ints) -> Ints:
+        """How many slashes each path has before a byte position in it."""
+        return np.searchsorted(self._at, ends) - self._low
+
+    def _start_of_last(self, count: int) -> Ints:
+        starts = self.of.starts.copy()
+        more = self.segments > count
+        starts[more] = self._at[self._high[more] - count] + 1
+        return starts
+
+
+def stems(names: pa.LargeStringArray) -> pa.LargeStringArray:
+    """``names.stem`` of every file name."""
+    of = texts(names)
+    dots = np.flatnonzero(of.data == _DOT)
+    high = np.searchsorted(dots, of.ends)
+    some = high > np.searchsorted(dots, of.starts)
+    last = of.ends.copy()
+    last[some] = dots[high[some] - 1]
+    some &= last > of.starts  # a name that starts with its only dot has no extension
+    tails = cut(of, np.where(some, last + 1, of.ends), of.ends).dictionary_encode()
+    cuts = [t.lower() in EXTENSIONS or t.isalpha() for t in tails.dictionary.to_pylist()]
+    if not cuts:
+        return names
+    some &= np.array(cuts)[tails.indices.to_numpy()]
+    return cut(of, of.starts, np.where(some, last, of.ends))
+
+
+def without_tool_prefixes(names: pa.LargeStringArray) -> tuple[pa.LargeStringArray, Mask]:
+    """``names.without_tool_prefix`` of every file name, and which names it shortens."""
+    of = texts(names)
+    maybe = np.flatnonzero(of.ends - of.starts > 9)
+    maybe = maybe[of.data[of.starts[maybe] + 8] == _DASH]
+    maybe = maybe[of.data[of.starts[maybe] + 9] != ord("\n")]
+    digits = of.data[of.starts[maybe, None] + np.arange(8)]
+    shortened = np.zeros(len(of), bool)
+    shortened[maybe[_HEX[digits].all(axis=1)]] = True
+    if not shortened.any():
+        return names, shortened
+    return cut(of, of.starts + np.where(shortened, 9, 0), of.ends), shortened
+
+
+class Spelling(NamedTuple):
+    """References in one normal spelling; all columns of one length.
+
+    Attributes:
+        ref: ``names.normal`` or ``names.decoded`` of what the record says.
+        place: without scheme and leading slash.
+        tail: ``place`` without ``..`` segments.
+        odd: which went through Python; joined to a folder they have to again.
+    """
+
+    ref: pa.LargeStringArray
+    place: pa.LargeStringArray
+    tail: pa.LargeStringArray
+    odd: Mask
+
+
+def spell(refs: pa.LargeStringArray) -> Spelling:
+    """``names.normal`` of every reference."""
+    of = texts(refs)
+    odd, places = _odd(of)
+    place = cut(of, places, of.ends)
+    if not odd.any():
+        return Spelling(refs, place, place, odd)
+    mended = [normal(ref) for ref in refs.filter(pa.array(odd)).to_pylist()]
+    bare = _spell_each(mended)
+    columns = (
+        pc.replace_with_mask(whole, pa.array(odd), part)
+        for whole, part in zip((refs, place, place), bare, strict=False)
+    )
+    ref, place, tail = columns
+    return Spelling(ref, place, tail, odd)
+
+
+def spell_decoded(refs: pa.LargeStringArray, first: Spelling) -> tuple[Ints, Spelling]:
+    """The references that read as addresses are spelled otherwise, and that spelling of them."""
+    at = np.flatnonzero(first.odd)
+    taken = pa.array(at)
+    second = [decoded(ref) for ref in refs.take(taken).to_pylist()]
+    differs = [a != b for a, b in zip(second, first.ref.take(taken).to_pylist(), strict=True)]
+    kept = [s for s, d in zip(second, differs, strict=True) if d]
+    return at[np.array(differs, bool)], _spell_each(kept)
+
+
+def _spell_each(spelled: list[str]) -> Spelling:
+    places = [without_scheme(ref) for ref in spelled]
+    tails = ["/".join(s for s in place.split("/") if s != "..") for place in places]
+    ref, place, tail = (pa.array(c, pa.large_string()) for c in (spelled, places, tails))
+    return Spelling(ref, place, tail, np.ones(len(spelled), bool))
+
+
+def _odd(of: Texts) -> tuple[Mask, Ints]:
+    """Texts that may not be normal as they stand, and where the place of each other one begins."""
+    odd = np.zeros(len(of), bool)
+    data = of.data
+    odd[of.owners(np.flatnonzero(_ODD[data]))] = True
+    pairs = np.flatnonzero((data[:-1] == _DOT) & ((data[1:] == _SLASH) | (data[1:] == _DOT)))
+    odd[of.owners(pairs)] = True  # "./" and "..", or two texts that meet so: Python says
+    some = of.ends - of.starts > 1
+    ends = of.ends[some]
+    odd[some] |= (data[ends - 1] == _DOT) & (data[ends - 2] == _SLASH)
+    places = of.starts.copy()
+    rooted = of.ends > of.starts
+    rooted[rooted] = data[of.starts[rooted]] == _SLASH
+    places[rooted] += 1
+    double = np.flatnonzero((data[:-1] == _SLASH) & (data[1:] == _SLASH))
+    double = double[double + 1 < of.ends[of.owners(double)]]  # not where two texts meet
+    owners = of.owners(double)
+    odd[owners[np.flatnonzero(np.diff(owners, prepend=-1) == 0)]] = True  # more than one
+    single = np.flatnonzero(~odd[owners])
+    owners, double = owners[single], double[single]
+    schemed = double - of.starts[owners] > 1
+    schemed &= data[double - 1] == _COLON
+    odd[owners[~schemed]] = True
+    owners, double = owners[schemed], double[schemed]
+    ends = of.starts.copy()
+    ends[owners] = double - 1
+    schemes = cut(of, of.starts, ends).dictionary_encode()
+    fine = [_is_scheme(s) for s in schemes.dictionary.to_pylist()]
+    if len(owners):
+        odd[owners[~np.array(fine)[schemes.indices.to_numpy()[owners]]]] = True
+    places[owners] = double + 2
+    return odd, np.minimum(places, of.ends)
+
+
+def _is_scheme(text: str) -> bool:
+    """Whether ``normal`` keeps it before ``://``, and ``without_scheme`` takes it off."""
+    path = f"{text}://x"
+    return normal(path) == path and without_scheme(path) == "x"
