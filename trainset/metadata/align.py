@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from trainset.identity import row_id
+from trainset.identity import canonical_json, row_id
 from trainset.metadata.align_report import AlignReport, make_report
 from trainset.metadata.ladder import Match, MediaIndex
 from trainset.model import LeftOut
@@ -164,14 +164,25 @@ def _finish(rows: pa.Table, sizes: Mapping[str, pa.ChunkedArray]) -> pa.Table:
         width, height = (sizes[n].slice(start, _CHUNK).to_pylist() for n in ("width", "height"))
         for i, row in enumerate(chunk):
             row["row_id"] = row_id(f"{row['source']}/{row['stream']}/{row['record_id']}")
-            if row["bbox"] is None and row["geometry"] and "bbox_fraction" in row["geometry"]:
+            if row["geometry"] and '_fraction"' in row["geometry"]:
                 _to_pixels(row, width[i], height[i])
         done.append(finish_rows("annotations", chunk))
     return pa.concat_tables(done).select(ANNOTATIONS.names)
 
 
 def _to_pixels(row: dict[str, object], width: int | None, height: int | None) -> None:
-    if width and height:
-        x, y, w, h = json.loads(str(row["geometry"]))["bbox_fraction"]
-        row["bbox"] = [x * width, y * height, w * width, h * height]
-        row["geometry"] = None
+    """Make pixels of what ``geometry`` holds as fractions; nothing where the size is not known."""
+    if not (width and height):
+        return
+    geometry = json.loads(str(row["geometry"]))
+    scale = (width, height)
+    if (box := geometry.pop("bbox_fraction", None)) is not None:
+        row["bbox"] = [v * scale[i % 2] for i, v in enumerate(box)]
+    if (rings := geometry.pop("polygons_fraction", None)) is not None:
+        geometry["polygons"] = [[v * scale[i % 2] for i, v in enumerate(r)] for r in rings]
+    if (points := geometry.pop("keypoints_fraction", None)) is not None:
+        # x, y, visibility
+        geometry["keypoints"] = [
+            v if i % 3 == 2 else v * scale[i % 3] for i, v in enumerate(points)
+        ]
+    row["geometry"] = canonical_json(geometry).decode() if geometry else None

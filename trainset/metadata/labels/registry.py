@@ -67,5 +67,24 @@ class LabelFormat:
         return any(fnmatchcase(name.lower(), p) for p in (*self.beside, *self.aside))
 
 
-_ALL = (LabelFormat("coco", "COCO JSON", "coco:read_coco"),)
+_ALL = (
+    LabelFormat("coco", "COCO JSON", "coco:read_coco"),
+    LabelFormat(
+        "yolo",
+        "YOLO text",
+        "yolo:read_yolo",
+        one_file=False,
+        beside=("data.yaml", "data.yml", "*.yaml", "*.yml", "classes.txt", "*.names"),
+        aside=("train.txt", "val.txt", "valid.txt", "test.txt", "*.data", "notes.json"),
+        suffix=".txt",
+    ),
+    LabelFormat("voc", "Pascal VOC XML", "voc:read_voc", one_file=False, suffix=".xml"),
+    LabelFormat(
+        "open-images",
+        "Open Images CSV",
+        "open_images:read_open_images",
+        beside=("*class-descriptions*.csv",),
+        aside=("*image_ids*.csv", "*images-with-rotation*.csv", "*hierarchy*.json", "images.meta"),
+    ),
+)
 FORMATS: dict[str, LabelFormat] = {item.name: item for item in _ALL}
