@@ -241,7 +241,9 @@ class MetadataSource(SpecModel):
 
     name: str = Field(pattern=_NAME)
     from_: str = Field(alias="from", description="a file, or a folder of label files")
-    format: Literal["coco", "csv", "jsonl", "json"] | None = None  # None: recognised by content
+    format: (
+        Literal["coco", "csv", "jsonl", "json"] | Literal["yolo", "voc", "open-images"] | None
+    ) = None  # None: recognised by content
     media_column: str | None = Field(
         default=None, description="the column that names the medium (tables); None: found"
     )

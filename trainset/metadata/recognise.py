@@ -22,20 +22,17 @@ READ = {
     "csv": "CSV",
 }
 LATER = {
-    "voc": "Pascal VOC XML",
-    "yolo": "YOLO text",
     "label-studio": "Label Studio JSON",
-    "open-images": "Open Images",
     "cvat": "CVAT XML",
-    "coco-panoptic": "COCO panoptic JSON",
     "subtitles": "SRT or WebVTT subtitles",
+    "open-images-aside": "Open Images, a file without labels",
 }
 SUPPORTED = ", ".join(READ.values())
 
 _PRINTABLE = re.compile(r"[^\x00-\x08\x0e-\x1f]*")
 _YOLO_LINE = re.compile(r"\d+(?:\s+-?\d+(?:\.\d+)?(?:[eE]-?\d+)?){4,}\s*")
 _CUE = re.compile(r"^\d{1,2}:\d\d(?::\d\d)?[.,]\d{3}\s+-->\s", re.MULTILINE)
-_OPEN_IMAGES = ({"imageid", "labelname"}, {"imageid", "subset"}, {"labelname", "displayname"})
+_OPEN_IMAGES_ASIDE = ({"imageid", "subset"}, {"labelname", "displayname"})
 
 
 class Recognised(Frozen):
@@ -111,7 +108,7 @@ def _json_object(found: Outline) -> str | None:
     keys = set(found.keys)
     inner = {name: set(names) for name, names in found.inner.items()}
     if "segments_info" in inner.get("annotations", ()):
-        return "coco-panoptic"
+        return "coco"
     images = inner.get("images", set())
     if images & {"file_name", "coco_url"} and "id" in images:
         return "coco"
@@ -120,7 +117,7 @@ def _json_object(found: Outline) -> str | None:
     ):
         return "coco"
     if {"LabelName", "Subcategory"} <= keys:
-        return "open-images"
+        return "open-images-aside"
     if len(lists := [n for n in RECORD_LISTS if n in keys]) == 1 and inner.get(lists[0]):
         return "json"
     return None
@@ -153,8 +150,10 @@ def _csv(text: str, lines: list[str]) -> str | None:
     if not all(name and len(name) <= 64 and not _is_number(name) for name in header):
         return None
     names = {name.lower() for name in header}
-    if any(known <= names for known in _OPEN_IMAGES):
+    if {"imageid", "labelname"} <= names:
         return "open-images"
+    if any(known <= names for known in _OPEN_IMAGES_ASIDE):
+        return "open-images-aside"
     body = text.lstrip().partition("\n")[2]
     rows = []
     try:
