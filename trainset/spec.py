@@ -48,7 +48,7 @@ class MetadataSource(SpecModel):
     name: str = Field(pattern=NAME)
     from_: str = Field(alias="from", description="a file, or a folder of label files")
     format: (
-        Literal["coco", "csv", "jsonl", "json"]
+        Literal["coco", "csv", "jsonl", "json", "yolo", "voc", "open-images"]
         | Literal["label-studio", "cvat", "labelbox", "hf-folder", "subtitles"]
         | Literal["label-studio-api"]  # a server, not a file
         | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import posixpath
 from typing import Any
 
@@ -10,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainset.identity import row_id
+from trainset.identity import canonical_json, row_id
 from trainset.metadata.align import align_annotations, left_out
 from trainset.metadata.align_report import AlignReport
+from trainset.metadata.pixels import to_pixels
 from trainset.metadata.records import RECORDS, NameRecords, Record, record, to_table
 from trainset.metadata.rematch import Before
 from trainset.tables.schema import ANNOTATIONS, ANNOTATIONS_FINGERPRINT
@@ -277,3 +279,22 @@ def test_the_order_of_media_does_not_matter(refs: list[str], paths: list[str]) -
     assert [(r["match"], r["media_key"]) for r in forward] == [
         (r["match"], r["media_key"]) for r in backward
     ]
+
+
+def test_polygons_and_keypoints_in_fractions_become_pixels() -> None:
+    geometry = {
+        "bbox_fraction": [0.5, 0.5, 0.25, 0.5],
+        "polygons_fraction": [[0, 0, 1, 0, 0.5, 0.5]],
+        "keypoints_fraction": [0.5, 0.25, 2],
+    }
+    text = canonical_json(geometry).decode()
+    boxes = pa.chunked_array([pa.array([None, None], pa.list_(pa.float64(), 4))])
+    texts = pa.chunked_array([[text, text]])
+    sides = [pa.chunked_array([[side, None]], pa.int32()) for side in (100, 80)]
+    bbox, shapes = to_pixels(boxes, texts, *sides)
+    assert bbox.to_pylist() == [[50, 40, 25, 40], None]
+    assert shapes[1].as_py() == text
+    assert json.loads(shapes[0].as_py()) == {
+        "polygons": [[0, 0, 100, 0, 50, 40]],
+        "keypoints": [50, 20, 2],
+    }

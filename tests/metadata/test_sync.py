@@ -18,6 +18,7 @@ from trainset.home import open_home
 from trainset.metadata import open_reader
 from trainset.metadata.base import Batch, Reader, State, Stream
 from trainset.metadata.files import FileReader
+from trainset.metadata.recognise import SUPPORTED
 from trainset.metadata.records import RECORDS
 from trainset.metadata.store import label_uris, load_records, load_rejected, streams_of
 from trainset.metadata.sync import SyncReport, drop_unlisted, left_out_of_sync, sync_source
@@ -265,17 +266,24 @@ def test_a_try_that_died_between_rows_and_state_is_repeated_cleanly(
     assert len([p for p in workspace.list("meta/labels/a.csv/") if "part-" in p]) == 1
 
 
-def test_files_in_formats_of_later_versions_are_listed_and_not_read(
+def test_a_folder_of_yolo_files_is_one_stream_read_again_when_one_changed(
     versions: VersionStore, labels: Path
 ) -> None:
     for n in range(3):
         (labels / "deep" / f"{n}.txt").write_text("0 0.5 0.5 0.1 0.1\n")
         (labels / f"{n}.jpg").write_bytes(b"\xff\xd8\xff")
-    report, _ = _run(versions, "r1", _source(labels))
-    assert report.rows == 3
-    (item,) = left_out_of_sync(report)  # one for the folder, not one a file
-    assert "YOLO" in item.reason
-    assert "3 txt" in item.reason
+    workspace = versions.begin("r1")
+    first = _sync(workspace, _source(labels))
+    assert first.rows == 6
+    (stream,) = (name for name in first.read if "yolo" in name)
+    assert left_out_of_sync(first) == []
+    (labels / "deep" / "0.txt").touch()
+    assert _sync(workspace, _source(labels)).read == ()
+    (labels / "deep" / "1.txt").write_text("0 0.5 0.5 0.2 0.2\n1 0.5 0.5 0.1 0.1\n")
+    second = _sync(workspace, _source(labels))
+    assert (second.read, second.rows) == ((stream,), 7)
+    (labels / "deep" / "2.txt").unlink()
+    assert _sync(workspace, _source(labels)).rows == 6
 
 
 def test_a_single_file_of_an_unknown_format_says_what_is_read(
@@ -284,8 +292,7 @@ def test_a_single_file_of_an_unknown_format_says_what_is_read(
     (tmp_path / "notes.md").write_text("hello")
     report, _ = _run(versions, "r1", _source(tmp_path / "notes.md"))
     assert report.rows == 0
-    for name in ("COCO JSON", "JSON records", "JSON Lines", "CSV"):
-        assert name in report.rejected[0].reason
+    assert SUPPORTED in report.rejected[0].reason
 
 
 def test_sources_that_the_spec_no_longer_has_are_dropped(

@@ -12,6 +12,7 @@ from typing import Any
 
 from trainset.errors import InputError
 from trainset.media.kinds import HEAD_BYTES, sniff
+from trainset.metadata.labels.folders import is_folder_format
 from trainset.metadata.ladder import MediaIndex
 from trainset.metadata.names import EXTENSIONS, extension
 from trainset.metadata.recognise import LATER
@@ -223,7 +224,7 @@ def _notes(found: Iterable[NotLabels]) -> list[str]:
     notes: list[str] = []
     later: dict[str, list[str]] = {}
     for item in found:
-        if item.kind in LATER:
+        if item.kind in LATER or is_folder_format(item.kind):
             later.setdefault(item.why, []).append(item.path)
         else:
             notes.append(f"{item.path}: {item.why}")

@@ -18,7 +18,18 @@ from typing import Any
 from trainset.errors import NotFound
 from trainset.identity import hash128
 from trainset.metadata.base import Batch, Rejected, State, Stream
-from trainset.metadata.labels.registry import FORMATS
+from trainset.metadata.labels.folders import (
+    by_folder,
+    companions,
+    companions_above,
+    folder_changed,
+    folder_stream,
+    found_formats,
+    is_folder_format,
+    read_folder,
+    said_formats,
+)
+from trainset.metadata.labels.registry import FORMATS, Beside
 from trainset.metadata.names import EXTENSIONS, extension, safe_name
 from trainset.metadata.recognise import (
     HEAD_BYTES,
@@ -52,6 +63,7 @@ class FileReader:
         key: the one file to read; None: all files of the store.
         format_: said by the user; None: recognised by content.
         media_column: said by the user; None: found.
+        above: the folders over the store's, nearest first, where class names may stand.
     """
 
     def __init__(
@@ -62,8 +74,10 @@ class FileReader:
         key: str | None = None,
         format_: str | None = None,
         media_column: str | None = None,
+        above: Sequence[ObjectStore] = (),
     ) -> None:
         self._source, self._store, self._key = source, store, key
+        self._above = above
         self._format, self._media_column = format_, media_column
 
     def spec(self) -> Mapping[str, Any]:
@@ -84,18 +98,19 @@ class FileReader:
     def discover(self) -> Sequence[Stream]:
         streams: list[Stream] = []
         left: dict[tuple[str | None, str], list[str]] = {}
-        for key, info in self._files.items():
-            found = self._format_of(info)
-            if found.is_read or self._key is not None:
-                streams.append(
-                    Stream(
-                        name=safe_name(key),
-                        format=found.format or "unknown",
-                        uri=self._store.uri(key),
-                    )
-                )
-            else:
-                left.setdefault((found.format, posixpath.dirname(key)), []).append(key)
+        formats = self._formats
+        owners = {FORMATS[f] for f in formats.values() if f in FORMATS}
+        for (name, folder), keys in self._folders.items():
+            uri = self._store.uri(keys[0])  # its folder is what matters
+            streams.append(Stream(name=folder_stream(name, folder), format=name, uri=uri))
+        for key, found in formats.items():
+            if is_folder_format(found) and self._key is None:
+                continue
+            if found in READ or self._key is not None:
+                uri = self._store.uri(key)
+                streams.append(Stream(name=safe_name(key), format=found or "unknown", uri=uri))
+            elif not any(owner.owns(posixpath.basename(key)) for owner in owners):
+                left.setdefault((found, posixpath.dirname(key)), []).append(key)
         streams += [self._left(found, folder, keys) for (found, folder), keys in left.items()]
         return streams
 
@@ -105,10 +120,15 @@ class FileReader:
         Raises:
             InputError: the file as a whole cannot be used; names it, the reason and the next step.
         """
+        if stream in self._by_folder_stream:
+            yield from self._read_folder(stream, state)
+            return
         info = self._info(stream)
         uri = self._store.uri(info.key)
         known = dict(state.get("files", {}).get(info.key, {}))
-        options = hash128([READING, self._format, self._media_column])
+        found = self._format or self._format_of(info).format
+        beside = self._beside(found, posixpath.dirname(info.key))
+        options = self._options(beside)
         same_reading = state.get("options") == options
         if same_reading and (known.get("version"), known.get("size")) == (info.version, info.size):
             return
@@ -116,10 +136,9 @@ class FileReader:
         sha256 = hashlib.sha256(data).hexdigest()
         if same_reading and known.get("sha256") == sha256:
             return
-        found = self._format or self._format_of(info).format
         fact = {"version": info.version, "size": len(data), "sha256": sha256}
         after = {"files": {info.key: fact}, "options": options, "format": found}
-        items = self._parse(data, found, stream=stream, uri=uri)
+        items = self._parse(data, found, stream=stream, uri=uri, beside=beside)
         first = True
         while chunk := list(islice(items, BATCH_ROWS)):
             yield self._batch(stream, chunk, after)
@@ -128,16 +147,61 @@ class FileReader:
             yield self._batch(stream, [], after)
 
     def _parse(
-        self, data: bytes, found: str | None, *, stream: str, uri: str
+        self, data: bytes, found: str | None, *, stream: str, uri: str, beside: Beside = ()
     ) -> Iterator[Record | Rejected]:
         if (known := FORMATS.get(found or "")) is not None:
-            return known.read(data, stream=stream, place=uri)
+            return known.read(data, stream=stream, place=uri, beside=beside)
         if table := _TABLES.get(found or ""):
             from trainset.metadata.shapes import read_table
 
             column = self._media_column
             return read_table(data, table, stream=stream, place=uri, media_column=column)
         raise unknown(uri, found)
+
+    def _read_folder(self, stream: str, state: State) -> Iterator[Batch]:
+        """All files of a folder, when one of them changed, came or went; one state for them."""
+        name, keys = self._by_folder_stream[stream]
+        infos = [self._files[key] for key in keys]
+        beside = self._beside(name, posixpath.dirname(keys[0]))
+        options = self._options(beside)
+        held: Mapping[str, str] = state.get("files", {})
+        if state.get("options") == options and not folder_changed(self._store, infos, held):
+            return
+        facts: dict[str, str] = {}
+        items = read_folder(self._store, infos, FORMATS[name], stream, beside, facts)
+        while chunk := list(islice(items, BATCH_ROWS)):
+            yield self._batch(stream, chunk, {})
+        # Only now are all files read: the last batch brings their state.
+        yield self._batch(stream, [], {"files": facts, "options": options, "format": name})
+
+    def _options(self, beside: Beside) -> str:
+        names = [[name, hashlib.sha256(data).hexdigest()] for name, data in beside]
+        return hash128([READING, self._format, self._media_column, *([names] if names else [])])
+
+    def _beside(self, found: str | None, folder: str) -> Beside:
+        known = FORMATS.get(found or "")
+        if known is None or not known.beside:
+            return ()
+        if self._key is not None:
+            return companions_above(known, (self._store, *self._above))
+        inside = companions(known, self._store, self._files, folder)
+        return inside or companions_above(known, self._above)
+
+    @cached_property
+    def _formats(self) -> dict[str, str | None]:
+        """The format of every file."""
+        if self._format is not None:
+            return said_formats(self._format, self._files, single=self._key is not None)
+        return found_formats(self._files, lambda info: self._format_of(info).format)
+
+    @cached_property
+    def _folders(self) -> dict[tuple[str, str], list[str]]:
+        """Files by folder, of formats that have thousands of them."""
+        return {} if self._key is not None else by_folder(self._formats)
+
+    @cached_property
+    def _by_folder_stream(self) -> dict[str, tuple[str, list[str]]]:
+        return {folder_stream(n, f): (n, keys) for (n, f), keys in self._folders.items()}
 
     def _batch(self, stream: str, chunk: list[Record | Rejected], state: dict[str, Any]) -> Batch:
         rows = [item for item in chunk if not isinstance(item, Rejected)]
@@ -225,4 +289,16 @@ def open_file_reader(
             above = open_store(parent, credentials)
             if above.head(name) is not None:
                 store, key = above, name
-    return FileReader(source, store, key=key, format_=format_, media_column=media_column)
+    return FileReader(
+        source, store, key=key, format_=format_, media_column=media_column, above=_above(store)
+    )
+
+
+def _above(store: ObjectStore) -> list[ObjectStore]:
+    """The three folders over a local store's own: class names often stand beside ``labels``."""
+    from trainset.stores import open_store
+
+    if "://" in store.url and not store.url.startswith("file://"):
+        return []
+    root = Path(store.url.removeprefix("file://"))
+    return [open_store(str(folder)) for folder in list(root.parents)[:3] if folder.parent != folder]

@@ -28,16 +28,14 @@ READ = {
     "csv": "CSV",
 }
 LATER = {
-    "voc": "Pascal VOC XML",
-    "yolo": "YOLO text",
-    "open-images": "Open Images",
     "coco-panoptic": "COCO panoptic JSON",
+    "open-images-aside": "Open Images, a file without labels",
 }
 SUPPORTED = ", ".join(READ.values())
 
 _PRINTABLE = re.compile(r"[^\x00-\x08\x0e-\x1f]*")
-_YOLO_LINE = re.compile(r"\d+(?:\s+-?\d+(?:\.\d+)?(?:[eE]-?\d+)?){4,}\s*")
-_OPEN_IMAGES = ({"imageid", "labelname"}, {"imageid", "subset"}, {"labelname", "displayname"})
+_YOLO_LINE = re.compile(r"\d+(?:\s+-?(?:\d+\.?\d*|\.\d+)(?:[eE]-?\d+)?){4,}\s*")
+_OPEN_IMAGES_ASIDE = ({"imageid", "subset"}, {"labelname", "displayname"})
 
 
 class Recognised(Frozen):
@@ -71,7 +69,8 @@ def recognise(head: bytes, *, whole: bool) -> Recognised:
     lines = [line for line in text.splitlines() if line.strip()]
     if not whole and len(lines) > 1:
         lines = lines[:-1]  # cut off somewhere
-    if lines and all(_YOLO_LINE.fullmatch(line) for line in lines[:50]):
+    good = sum(bool(_YOLO_LINE.fullmatch(line)) for line in lines[:50])
+    if good and good * 2 >= len(lines[:50]):  # a bad line is told when the file is read
         return Recognised(format="yolo")
     return Recognised(format=_csv(text, lines))
 
@@ -121,7 +120,7 @@ def _json_object(found: Outline) -> str | None:
     ):
         return "coco"
     if {"LabelName", "Subcategory"} <= keys:
-        return "open-images"
+        return "open-images-aside"
     if len(lists := [n for n in RECORD_LISTS if n in keys]) == 1 and inner.get(lists[0]):
         return "json"
     return None
@@ -151,8 +150,10 @@ def _csv(text: str, lines: list[str]) -> str | None:
     if not all(name and len(name) <= 64 and not _is_number(name) for name in header):
         return None
     names = {name.lower() for name in header}
-    if any(known <= names for known in _OPEN_IMAGES):
+    if {"imageid", "labelname"} <= names:
         return "open-images"
+    if any(known <= names for known in _OPEN_IMAGES_ASIDE):
+        return "open-images-aside"
     body = text.lstrip().partition("\n")[2]
     rows = []
     try:

@@ -7,6 +7,7 @@ from typing import Any
 
 from trainset.errors import InputError
 from trainset.metadata.base import Rejected
+from trainset.metadata.labels.folders import is_folder_format
 from trainset.metadata.labels.registry import FORMATS, LabelFormat
 from trainset.metadata.ladder import MediaIndex
 from trainset.metadata.layout import MEDIA, Fields, columns_of, plain_name
@@ -37,7 +38,7 @@ class NotLabels:
     """A file that looks like labels or a table, and why it is not taken."""
 
     path: str
-    kind: str  # a name in recognise.LATER, ``table``, or ``broken``
+    kind: str  # a name in recognise.LATER or of a folder format, ``table``, or ``broken``
     why: str
 
 
@@ -61,6 +62,9 @@ def survey_file(
     if found.format in LATER:
         return NotLabels(info.key, found.format, f"{LATER[found.format]}: found, not read yet")
     known = FORMATS.get(found.format)
+    if known and is_folder_format(known.name):
+        why = f"{known.title}: name the folder in the spec to read it"
+        return NotLabels(info.key, known.name, why)
     if (known or found.format == "json") and info.size > WHOLE_BYTES:
         return NotLabels(info.key, "broken", "too large for a guess; name it in the spec")
     try:

@@ -74,5 +74,22 @@ _ALL = (
     LabelFormat("labelbox", "Labelbox NDJSON", "labelbox:read_labelbox"),
     LabelFormat("hf-folder", "Hugging Face metadata", "hf_folder:read_hf_folder"),
     LabelFormat("subtitles", "SRT, WebVTT, ASS or Whisper subtitles", "subtitles:read_subtitles"),
+    LabelFormat(
+        "yolo",
+        "YOLO text",
+        "yolo:read_yolo",
+        one_file=False,
+        beside=("data.yaml", "data.yml", "*.yaml", "*.yml", "classes.txt", "*.names"),
+        aside=("train.txt", "val.txt", "valid.txt", "test.txt", "*.data", "notes.json"),
+        suffix=".txt",
+    ),
+    LabelFormat("voc", "Pascal VOC XML", "voc:read_voc", one_file=False, suffix=".xml"),
+    LabelFormat(
+        "open-images",
+        "Open Images CSV",
+        "open_images:read_open_images",
+        beside=("*class-descriptions*.csv",),
+        aside=("*image_ids*.csv", "*images-with-rotation*.csv", "*hierarchy*.json", "images.meta"),
+    ),
 )
 FORMATS: dict[str, LabelFormat] = {item.name: item for item in _ALL}
