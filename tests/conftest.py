@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).parent))  # makes `services` importable
 
@@ -19,6 +20,8 @@ from services import real
 from services import s3_endpoint as s3_service
 
 DEMO_TIMEOUT_S = 1200  # of a test that runs the demo, or is the first to ask for it
+settings.register_profile("trainset", deadline=None)  # a busy machine is no failure
+settings.load_profile("trainset")
 _SCRATCH = Path(tempfile.mkdtemp(prefix="trainset-tests-"))
 
 

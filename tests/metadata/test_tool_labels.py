@@ -64,7 +64,7 @@ def _align(folder: Path, *media: str) -> tuple[list[dict[str, Any]], AlignReport
             "modality": ["image"] * n,
         }
     )
-    rows, report = align_annotations(records, table, label_uris=uris)
+    rows, report, _ = align_annotations(records, table, label_uris=uris)
     return rows.to_pylist(), report, formats
 
 
