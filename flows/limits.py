@@ -8,6 +8,7 @@ batch that waits as Pending and logs nothing, so the flow says it before the fir
 from __future__ import annotations
 
 import json
+import time
 import urllib.error
 import urllib.request
 from typing import Any, NamedTuple
@@ -35,28 +36,40 @@ class UploadLimit(NamedTuple):
     held: int
 
 
-def keep_upload_limit(api: str) -> None:
+def keep_upload_limit(api: str, *, patience_s: float = 60.0) -> None:
     """Give a server of ours, just started, the limit; a number that the user set stays.
 
     No batch holds a slot yet, so what an earlier, killed server counted as taken is free again.
 
     Args:
         api: URL of the server's API.
+        patience_s: how long a server is asked again that answers 503: its database is busy while
+            its services start.
     Raises:
         TransientError: the server refused.
     """
+    give_up = time.monotonic() + patience_s
+    while True:
+        try:
+            return _keep(api)
+        except OSError as err:
+            busy = isinstance(err, urllib.error.HTTPError) and err.code == 503
+            if not busy or time.monotonic() > give_up:
+                raise TransientError(
+                    f"the Prefect server did not take the limit {NAME} ({err}); run the same "
+                    "command again"
+                ) from err
+            time.sleep(0.5)
+
+
+def _keep(api: str) -> None:
     new = {"name": NAME, "limit": BATCHES, "active": True, "active_slots": 0}
     try:
-        try:
-            _send(f"{api}/v2/concurrency_limits/", "POST", new)
-        except urllib.error.HTTPError as err:
-            if err.code != 409:  # it is there
-                raise
-            _send(f"{api}/v2/concurrency_limits/{NAME}", "PATCH", {"active_slots": 0})
-    except OSError as err:
-        raise TransientError(
-            f"the Prefect server did not take the limit {NAME} ({err}); run the same command again"
-        ) from err
+        _send(f"{api}/v2/concurrency_limits/", "POST", new)
+    except urllib.error.HTTPError as err:
+        if err.code != 409:  # it is there
+            raise
+        _send(f"{api}/v2/concurrency_limits/{NAME}", "PATCH", {"active_slots": 0})
 
 
 def read_upload_limit() -> UploadLimit | None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -71,6 +73,32 @@ def test_a_new_server_gets_the_limit_and_a_users_number_stays(server: str) -> No
 def test_a_server_that_refuses_is_named() -> None:
     with pytest.raises(TransientError, match="did not take the limit tag:b2-upload"):
         keep_upload_limit("http://127.0.0.1:9/api")
+
+
+def test_a_server_whose_database_is_busy_is_asked_again() -> None:
+    asked: list[str] = []
+
+    class Busy(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(self.path)
+            self.send_response(503 if len(asked) < 3 else 201)
+            self.end_headers()
+
+        def log_message(self, *arguments: object) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Busy)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        url = f"http://127.0.0.1:{server.server_address[1]}/api"
+        keep_upload_limit(url)
+        assert len(asked) == 3
+        asked.clear()
+        with pytest.raises(TransientError, match="503"):
+            keep_upload_limit(url, patience_s=0)
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def test_what_the_limit_means_is_said() -> None:
