@@ -141,15 +141,12 @@ def _download(sender: Any, url: str, manifest: Path, target: Path) -> None:
     def bring(row: tuple[str, str, str]) -> None:
         name, uri, sha256 = row
         if large:
-            home.store.fetch_file(uri, target / name, durable=False)
-            with (target / name).open("rb") as found:
-                same = hashlib.file_digest(found, "sha256").hexdigest() == sha256
-        else:
-            data = home.read_media(uri)
-            same = hashlib.sha256(data).hexdigest() == sha256
-            (target / name).write_bytes(data)
-        if not same:
+            home.store.fetch_file(uri, target / name, sha256=sha256, durable=False)
+            return
+        data = home.read_media(uri)
+        if hashlib.sha256(data).hexdigest() != sha256:
             raise SystemExit(f"{name} came back with other bytes")
+        (target / name).write_bytes(data)
 
     with ThreadPoolExecutor(4 if large else THREADS) as pool:
         list(pool.map(bring, json.loads(manifest.read_text(encoding="utf-8"))))

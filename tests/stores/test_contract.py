@@ -106,11 +106,23 @@ def test_files_go_in_and_come_out(store: ObjectStore, tmp_path: Path, checked: b
     (tmp_path / "in").write_bytes(data)
     info = store.put_file("big", tmp_path / "in", sha256=sha256(data) if checked else None)
     assert info.size == len(data)
-    store.fetch_file("big", tmp_path / "deep" / "out")
+    store.fetch_file("big", tmp_path / "deep" / "out", sha256=sha256(data) if checked else None)
     assert (tmp_path / "deep" / "out").read_bytes() == data
     assert [p.name for p in (tmp_path / "deep").iterdir()] == ["out"]
     with store.open("big") as handle:
         assert io.BytesIO(handle.read()).getvalue() == data
+
+
+def test_a_file_of_other_bytes_does_not_come_out(store: ObjectStore, tmp_path: Path) -> None:
+    store.put("k", b"hello")
+    out = tmp_path / "deep" / "out"
+    out.parent.mkdir()
+    out.write_bytes(b"before")
+    with pytest.raises(ChecksumMismatch) as caught:
+        store.fetch_file("k", out, sha256=sha256(b"other"))
+    assert (caught.value.expected, caught.value.found) == (sha256(b"other"), sha256(b"hello"))
+    assert out.read_bytes() == b"before"
+    assert [p.name for p in out.parent.iterdir()] == ["out"]
 
 
 def test_bad_keys_are_refused(store: ObjectStore) -> None:

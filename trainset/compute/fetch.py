@@ -75,7 +75,7 @@ def _read(home: Home, row: DueRow, scratch: Path) -> tuple[bytes | Path, Path | 
         return local, None, None
     copy = scratch / hashlib.sha256(row.content.encode()).hexdigest()
     if ours:
-        store.fetch_file(key, copy, durable=False)
+        store.fetch_file(key, copy, sha256=row.sha256, durable=False)
         return copy, copy, None
     digest = hashlib.sha256()
     with home.open_media(row.uri, row.version_id) as source:

@@ -127,11 +127,17 @@ class ObjectStore(Protocol):
         """
         ...
 
-    def fetch_file(self, key: str, path: Path, *, durable: bool = True) -> None:
-        """Bring one object into a local file, atomically. Raises NotFound.
+    def fetch_file(
+        self, key: str, path: Path, *, sha256: str | None = None, durable: bool = True
+    ) -> None:
+        """Bring one object into a local file, atomically.
 
         Args:
+            sha256: what the bytes must be; they are hashed as they come.
             durable: it outlives a power cut; False for scratch files, which then cost no fsync.
+        Raises:
+            NotFound.
+            ChecksumMismatch: the object holds other bytes; ``path`` is as it was.
         """
         ...
 

@@ -99,16 +99,16 @@ class LocalStore:
         with translated(f"{target} (from {path})"):
             self._sweep_once(target.parent)
             with open(path, "rb") as source, replacing(target) as handle:
-                found = _copy(source, handle, hashed=sha256 is not None)
-                if sha256 is not None and found != sha256:
-                    raise ChecksumMismatch(key, expected=sha256, found=str(found))
+                _copy(source, handle, key, sha256)
             return file_info(key, os.stat(target), sha256=sha256)
 
-    def fetch_file(self, key: str, path: Path, *, durable: bool = True) -> None:
+    def fetch_file(
+        self, key: str, path: Path, *, sha256: str | None = None, durable: bool = True
+    ) -> None:
         with self.open(key) as source, translated(f"{path} (from {self.uri(key)})"):
             sweep(path.parent)
             with replacing(path, durable=durable) as handle:
-                _copy(source, handle, hashed=False)
+                _copy(source, handle, key, sha256)
 
     def delete(self, key: str) -> None:
         path = self.local_path(key)
@@ -151,19 +151,21 @@ def _without_waiting(name: str, flags: int) -> int:
     return os.open(name, flags | os.O_NONBLOCK)
 
 
-def _copy(source: BinaryIO, target: BinaryIO, *, hashed: bool) -> str | None:
-    """Fill ``target``, by reflink where possible; the sha256 of what it got, if asked for."""
-    if clone(source, target):
-        if not hashed:
-            return None
+def _copy(source: BinaryIO, target: BinaryIO, key: str, sha256: str | None) -> None:
+    """Fill ``target``, by reflink where possible. Raises ChecksumMismatch, if asked to check."""
+    cloned = clone(source, target)
+    if sha256 is None:
+        if not cloned:
+            shutil.copyfileobj(source, target, _BLOCK)
+        return
+    digest = hashlib.sha256()
+    if cloned:
         # The clone is hashed, not the source: that one may change after the clone was taken.
         with open(target.name, "rb") as copied:
-            return hashlib.file_digest(copied, "sha256").hexdigest()
-    if not hashed:
-        shutil.copyfileobj(source, target, _BLOCK)
-        return None
-    digest = hashlib.sha256()
-    while block := source.read(_BLOCK):
-        digest.update(block)
-        target.write(block)
-    return digest.hexdigest()
+            digest = hashlib.file_digest(copied, "sha256")
+    else:
+        while block := source.read(_BLOCK):
+            digest.update(block)
+            target.write(block)
+    if (found := digest.hexdigest()) != sha256:
+        raise ChecksumMismatch(key, expected=sha256, found=found)

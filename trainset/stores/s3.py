@@ -179,8 +179,10 @@ class S3Store:
         """
         return copy_object(self, key, source, path, etag, version_id, size, sha256, content_type)
 
-    def fetch_file(self, key: str, path: Path, *, durable: bool = True) -> None:
-        fetch_object(self, key, path, durable)
+    def fetch_file(
+        self, key: str, path: Path, *, sha256: str | None = None, durable: bool = True
+    ) -> None:
+        fetch_object(self, key, path, durable, sha256)
 
     def delete(self, key: str) -> None:
         self.request("delete", key, lambda: self.named("delete_object", key))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -14,12 +15,28 @@ AT_ONCE = 8  # parts over all files of a store: four large files do not mean 32 
 
 
 class Workers:
-    """A pool that starts with its first job, and anew in a forked process."""
+    """A pool that starts with its first job, and anew in a forked process.
+
+    Attributes:
+        files: how many are being fetched now.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
         self._owner = 0
+        self.files = 0
+
+    @contextmanager
+    def file(self) -> Iterator[None]:
+        """One more file is being fetched while the block runs."""
+        with self._lock:
+            self.files += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.files -= 1
 
     def submit(self, job: Callable[..., T], *arguments: Any) -> Future[T]:
         with self._lock:

@@ -7,16 +7,13 @@ by sha256, and go up whole; nothing here ever overwrites bytes that a commit pin
 from __future__ import annotations
 
 import hashlib
-import os
-import secrets
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
-from trainset.errors import ChecksumMismatch
 from trainset.model import Frozen
-from trainset.stores.atomic import TEMP_PREFIX, make_folder, sync_folder
+from trainset.stores.atomic import make_folder, sync_folder
 from trainset.stores.base import ObjectStore
 from trainset.versions.durable import link_or_copy, sync_file
 
@@ -107,17 +104,7 @@ class FilePool:
             return here
         cached = self._cache / pointer.sha256[:2] / pointer.sha256
         if not cached.exists():
-            new = cached.with_name(f"{TEMP_PREFIX}{secrets.token_hex(6)}")
-            try:
-                self._store.fetch_file(pointer.path, new)
-                found = measure(pointer.path, new)
-                if found != pointer:
-                    raise ChecksumMismatch(
-                        pointer.path, expected=pointer.sha256, found=found.sha256
-                    )
-                os.replace(new, cached)
-            finally:
-                new.unlink(missing_ok=True)
+            self._store.fetch_file(pointer.path, cached, sha256=pointer.sha256)
         return cached
 
     def link(self, files: Iterable[tuple[Pointer, Path]]) -> None:
