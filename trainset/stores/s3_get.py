@@ -111,10 +111,11 @@ class _Fetch:
             for start, size in ranges
         ]
         try:
-            for job, (start, size) in zip(jobs, ranges, strict=True):
-                job.result()
-                if self.digest is not None:
-                    _hash_again(self.digest, self._handle, start, size)
+            with open(self._handle.name, "rb", 0) as written:
+                for job, (start, size) in zip(jobs, ranges, strict=True):
+                    job.result()
+                    if self.digest is not None:
+                        _hash_again(self.digest, written, start, size)
         finally:
             stop(jobs)
 
