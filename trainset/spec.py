@@ -12,7 +12,6 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import (
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -24,13 +23,14 @@ from pydantic_core import PydanticCustomError
 
 from trainset.errors import SpecError
 from trainset.model import Protection, StoreOptions
+from trainset.spec_metadata import NAME, Share, SpecModel, Words
+from trainset.spec_metadata import MetadataSource as MetadataSource
 from trainset.stores.bandwidth import parse_bandwidth
 from trainset.stores.urls import has_secret
 
 MatchMethod = Literal["key", "path", "near", "filename", "sha256"]
 ColumnOp = Literal["image_info", "thumbnail", "phash", "ocr", "open_clip"]
 
-_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$"
 _SIZE = r"\s*(\d+(?:\.\d+)?)\s*([kKMGT]?)(i?)B?\s*"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -41,13 +41,6 @@ def _duration(value: Any) -> Any:
         return timedelta(seconds=float(m[1]) * _UNITS[m[2]])
     if isinstance(value, int | float):
         return timedelta(seconds=value)
-    return value
-
-
-def _share(value: Any) -> Any:
-    """``1%`` or a number from 0 to 1."""
-    if isinstance(value, str) and (m := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", value)):
-        return float(m[1]) / 100
     return value
 
 
@@ -64,23 +57,13 @@ def _bytes(value: Any) -> Any:
 Bytes = Annotated[int, BeforeValidator(_bytes), Field(ge=0)]
 
 
-def _words(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else value
-
-
-Words = Annotated[tuple[str, ...], BeforeValidator(_words)]  # one word, or a list of them
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
-Share = Annotated[float, BeforeValidator(_share), Field(ge=0, le=1)]
-
-
-class SpecModel(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
 class MediaSource(SpecModel):
     """One place media come from; keys read ``<name>/<path>``."""
 
-    name: str = Field(pattern=_NAME)
+    name: str = Field(pattern=NAME)
     from_: str = Field(
         alias="from",
         description="a folder; s3://bucket/prefix or b2://bucket/prefix; a list of URLs (a file or "
@@ -138,7 +121,7 @@ class RouteSpec(SpecModel):
     may also ask for what a look into the file says. Sizes are inclusive.
     """
 
-    name: str = Field(pattern=_NAME)
+    name: str = Field(pattern=NAME)
     path: Words = Field(default=(), description="globs on the path in its source: **/*.mp4")
     source: Words = Field(default=(), description="names of `media:` entries")
     mime: Words = Field(default=(), description="video/*, image/png")
@@ -236,17 +219,6 @@ class TransferSpec(SpecModel):
         return self
 
 
-class MetadataSource(SpecModel):
-    """One place labels come from."""
-
-    name: str = Field(pattern=_NAME)
-    from_: str = Field(alias="from", description="a file, or a folder of label files")
-    format: Literal["coco", "csv", "jsonl", "json"] | None = None  # None: recognised by content
-    media_column: str | None = Field(
-        default=None, description="the column that names the medium (tables); None: found"
-    )
-
-
 class ColumnSpec(SpecModel):
     """One computed column; unknown words are parameters of its operator."""
 
@@ -304,7 +276,7 @@ class ExportSpec(SpecModel):
 
 
 class DatasetSpec(SpecModel):
-    name: str = Field(pattern=_NAME)
+    name: str = Field(pattern=NAME)
     home: str
     versions: Literal["git"] = "git"
     credentials: str | None = Field(default=None, description="name of a Prefect block")
@@ -407,7 +379,11 @@ def _placed(route: RouteSpec, folder: Path) -> RouteSpec:
 
 
 def _absolute(place: str, folder: Path) -> str:
-    return place if "://" in place else str((folder / Path(place).expanduser()).resolve())
+    return (
+        place
+        if "://" in place or place.startswith("block:")
+        else str((folder / Path(place).expanduser()).resolve())
+    )
 
 
 def _explain(error: Any) -> str:
