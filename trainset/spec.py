@@ -191,9 +191,7 @@ def parse_spec(data: dict[str, Any], *, folder: Path, origin: str = "spec") -> D
             "transfer": spec.transfer.model_copy(
                 update={"routes": tuple(_placed(r, folder) for r in spec.transfer.routes)}
             ),
-            "metadata": tuple(
-                m.model_copy(update={"from_": _absolute(m.from_, folder)}) for m in spec.metadata
-            ),
+            "metadata": tuple(m.placed(folder) for m in spec.metadata),
         }
     )
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import unquote
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from trainset.spec_words import NAME, Share, SpecModel, Words
+from trainset.spec_words import NAME, Duration, Share, SpecModel, Words
 from trainset.stores.urls import has_secret
 
-TABLE_SCHEMES = ("block", "postgresql", "postgres", "sqlite")
+BLOCK = "block:"  # how a spec names what flows look up on the Prefect server
+DATABASES = (
+    *("postgresql", "postgres", "sqlite"),
+    *("mysql", "mariadb", "mssql", "oracle", "duckdb", "snowflake", "bigquery", "redshift"),
+)
 
 SyncMode = Literal["full-overwrite", "full-append", "incremental-append", "incremental-upsert"]
 
@@ -35,9 +42,9 @@ class ContractSpec(SpecModel):
     Attributes:
         types: a change that loses nothing always widens. Else keep: the stored type stays, and
             values that do not fit become null and are quarantined; widen: the column becomes text;
-            freeze: the sync of this table fails.
-        columns: new ones are added, ignored, or (freeze) fail the sync of this table.
-        max_quarantined: share of the table's rows above which a sync fails before it writes.
+            freeze: the run fails.
+        columns: new ones are added, ignored, or (freeze) fail the run.
+        max_quarantined: share of the table's rows above which the run fails before it writes.
     """
 
     types: Literal["keep", "widen", "freeze"] = "keep"
@@ -59,7 +66,7 @@ class MetadataSource(SpecModel):
     from_: str = Field(
         alias="from",
         description="a file, a folder of label files, postgresql://user@host/database, "
-        "sqlite:///file.db, or block:<name> of a database",
+        "sqlite:///file.db, a url of SQLAlchemy, or block:<name> of a database",
     )
     format: (
         Literal["coco", "csv", "jsonl", "json", "yolo", "voc", "open-images"]
@@ -73,10 +80,16 @@ class MetadataSource(SpecModel):
     tables: Words = Field(default=(), description="of a database; as table: or tables:")
     key: Words = Field(default=(), description="columns that identify a row; (): as the source has")
     cursor: str | None = Field(default=None, description="column that grows with every change")
+    lag: Duration | None = Field(
+        default=None,
+        description="how far behind the cursor late rows may appear: 10m, or units of a number",
+    )
     mode: SyncMode | None = Field(
         default=None, description="None: incremental-upsert with a key, else full-overwrite"
     )
-    deletes: Literal["ignore", "detect"] = "ignore"
+    deletes: Literal["ignore", "detect"] | None = Field(
+        default=None, description="None: detect in mode incremental-upsert"
+    )
     max_deleted: Share = Field(
         default=0.2, description="share of a table's rows above which deletes are not believed"
     )
@@ -84,8 +97,18 @@ class MetadataSource(SpecModel):
     where: str | None = Field(default=None, description="SQL over the source's columns")
     contract: Annotated[ContractSpec, BeforeValidator(_contract)] = ContractSpec()
     salt: str | None = Field(
-        default=None, description="block:<name>, or an environment variable, of the hashes' salt"
+        default=None,
+        description="of hashed columns: block:<name>; None: the variable TRAINSET_HASH_SALT",
     )
+
+    @property
+    def is_tables(self) -> bool:
+        """Whether its streams are tables with columns of their own, not files of labels."""
+        return self.from_.startswith(BLOCK) or self._scheme in DATABASES
+
+    @property
+    def _scheme(self) -> str:
+        return self.from_.split(":", 1)[0].split("+", 1)[0].lower() if ":" in self.from_ else ""
 
     @model_validator(mode="before")
     @classmethod
@@ -101,7 +124,8 @@ class MetadataSource(SpecModel):
     @classmethod
     def _no_secret(cls, value: str) -> str:
         # The spec is committed: a password in it could never be taken back.
-        if "://" in value and has_secret(value):
+        login = re.search(r"://[^@\s]*:[^\s]*@", value)
+        if "://" in value and (login or has_secret(value) or _hides_password(value)):
             raise PydanticCustomError(
                 "secret",
                 "a password or signature in the url would be committed with the spec; leave it out "
@@ -109,23 +133,34 @@ class MetadataSource(SpecModel):
             )
         return value
 
+    @field_validator("salt")
+    @classmethod
+    def _named_salt(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(BLOCK):
+            raise PydanticCustomError(
+                "secret",
+                "a salt in the spec would be committed with it; say salt: block:<name>, or leave "
+                "it out and set TRAINSET_HASH_SALT",
+            )
+        return value
+
     @model_validator(mode="after")
     def _fits(self) -> MetadataSource:
-        said = self.model_fields_set & {
-            *("tables", "key", "cursor", "mode", "deletes", "max_deleted", "columns", "where"),
-            *("contract", "salt"),
-        }
-        if not self.is_database and said:
-            raise ValueError(
-                f"{min(said)}: is said of tables of a database (from: block:…, postgresql://…, "
-                f"sqlite:///…); {self.from_!r} holds files"
-            )
-        if self.is_database and self.format is not None:
+        if not self.is_tables:
+            if said := sorted(self.model_fields_set & _OF_TABLES):
+                raise ValueError(
+                    f"{said[0]}: is said of tables of a database (from: block:…, postgresql://…, "
+                    f"sqlite:///…); {self.from_!r} holds files"
+                )
+            return self
+        if self.format is not None:
             raise ValueError("format: is said of files; a database says itself what it holds")
-        if self.is_database and not self.tables:
+        if not self.tables:
             raise ValueError("tables: missing; name the tables to sync, as in tables: [reviews]")
         if self.deletes == "detect" and self.mode not in (None, "incremental-upsert"):
             raise ValueError("deletes: detect goes with mode: incremental-upsert")
+        if self.lag is not None and self.cursor is None:
+            raise ValueError("lag: goes with a cursor; name its column (cursor:)")
         if odd := [c for c in self.key if (r := self.columns.get(c)) is not None and r.drop]:
             raise ValueError(f"columns: {odd[0]!r} is part of the key and cannot be dropped")
         return self
@@ -134,11 +169,34 @@ class MetadataSource(SpecModel):
     @classmethod
     def _condition(cls, where: str | None) -> str | None:
         if where is not None:
-            from trainset.metadata.row_filter import check_filter  # late: it needs a SQL parser
+            # late: it needs a SQL parser
+            from trainset.metadata.tables.row_filter import check_filter
 
             check_filter(where)
         return where
 
-    @property
-    def is_database(self) -> bool:
-        return self.from_.split(":", 1)[0].lower() in TABLE_SCHEMES
+    def placed(self, folder: Path) -> MetadataSource:
+        """The same with a relative file or folder taken from ``folder``."""
+        if self.from_.startswith("sqlite:///"):
+            path, mark, options = self.from_.removeprefix("sqlite:///").partition("?")
+            made = f"sqlite:///{_absolute(path, folder)}{mark}{options}"
+        elif self.is_tables or "://" in self.from_:
+            return self
+        else:
+            made = _absolute(self.from_, folder)
+        return self.model_copy(update={"from_": made})
+
+
+_OF_TABLES = {
+    *("tables", "key", "cursor", "lag", "mode", "deletes", "max_deleted", "columns", "where"),
+    *("contract", "salt"),
+}
+
+
+def _absolute(path: str, folder: Path) -> str:
+    return str((folder / Path(path).expanduser()).resolve())
+
+
+def _hides_password(url: str) -> bool:
+    """Whether an option holds one inside, as ODBC's connection strings do."""
+    return re.search(r"[?&;](.*)\b(pwd|password)\s*=", unquote(url), re.IGNORECASE) is not None

@@ -16,11 +16,11 @@ from services.memory_tables import MemoryTable, MemoryTables
 
 from trainset.errors import InputError
 from trainset.home import open_home
-from trainset.metadata import table_parts
-from trainset.metadata.contract import ContractBroken
 from trainset.metadata.store import load_records, load_rejected, read_manifest
-from trainset.metadata.sync_table import TableSync, sync_table
-from trainset.metadata.table_parts import read_rows, with_system
+from trainset.metadata.tables import parts as table_parts
+from trainset.metadata.tables.contract import ContractBroken
+from trainset.metadata.tables.parts import read_rows, with_system
+from trainset.metadata.tables.sync import TableSync, sync_table
 from trainset.spec_metadata import MetadataSource
 from trainset.versions.base import VersionStore, Workspace
 

@@ -108,6 +108,10 @@ class MemorySession:
             self._reader.rows_read += len(part)
             yield TableBatch(rows=table.table(part), state={"seq": part[-1]["seq"]})
 
+    @property
+    def unchanged(self) -> bool:
+        return False
+
     def live_keys(self) -> Iterator[pa.Table]:
         table = self._reader.tables[self._name]
         yield table.table(list(table.rows.values())).select(list(table.key))

@@ -135,7 +135,7 @@ def load_records(files: CommitFiles, sources: Collection[str] | None = None) -> 
     tables = [RECORDS.empty_table()]
     for source, stream, manifest in manifests(files, sources):
         if manifest.table is not None:
-            from trainset.metadata.table_records import records_of
+            from trainset.metadata.tables.records import records_of
 
             tables.append(records_of(files, source, stream, manifest))
             continue

@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 from pyarrow import types
 
 from trainset.metadata.base import Rejected
-from trainset.metadata.contract import META, SYSTEM, plain_type
-from trainset.metadata.row_hash import json_text
+from trainset.metadata.tables.contract import META, SYSTEM, plain_type
+from trainset.metadata.tables.hashes import json_text
 
 TYPE_MISMATCH, NO_KEY = "type-mismatch", "no-key"
 

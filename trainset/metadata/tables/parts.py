@@ -10,12 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from trainset.metadata.contract import ROW_HASH, SYSTEM
-from trainset.metadata.contract_cast import cast_values
 from trainset.metadata.parts import ParquetPart
-from trainset.metadata.row_hash import key_array
 from trainset.metadata.store import CommitFiles, DataFile
-from trainset.metadata.upsert import Mask
+from trainset.metadata.tables.cast import cast_values
+from trainset.metadata.tables.contract import ROW_HASH, SYSTEM
+from trainset.metadata.tables.hashes import key_array
+from trainset.metadata.tables.upsert import Mask
 from trainset.versions.base import Workspace
 
 PART_ROWS = 100_000

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from trainset.errors import InputError
-from trainset.metadata.row_filter import rows_that_fit
-from trainset.metadata.row_hash import as_text
+from trainset.metadata.tables.hashes import as_text
+from trainset.metadata.tables.row_filter import rows_that_fit
 from trainset.spec_metadata import ColumnRule
 
 HASH_BYTES = 16

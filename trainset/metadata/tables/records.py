@@ -14,7 +14,7 @@ from trainset.metadata.layout import find_layout
 from trainset.metadata.records import RECORDS, NameRecords, record, to_table
 from trainset.metadata.shapes import label_rows
 from trainset.metadata.store import CommitFiles, Manifest, folder_of
-from trainset.metadata.table_parts import read_rows
+from trainset.metadata.tables.parts import read_rows
 
 
 def records_of(files: CommitFiles, source: str, stream: str, manifest: Manifest) -> pa.Table:

@@ -14,14 +14,14 @@ import numpy as np
 import pyarrow as pa
 
 from trainset.metadata.base import Rejected
-from trainset.metadata.contract import EXTRACTED_AT, META, ROW_HASH, SYNC_ID, SYSTEM
-from trainset.metadata.contract_cast import fit, plain_table
-from trainset.metadata.mapping import ColumnMapping
-from trainset.metadata.row_hash import key_array, row_hashes
 from trainset.metadata.store import DataFile, encode, encode_schema
 from trainset.metadata.table_base import TableBatch
-from trainset.metadata.table_parts import PartWriter, read_rows, with_system
-from trainset.metadata.upsert import Index
+from trainset.metadata.tables.cast import fit, plain_table
+from trainset.metadata.tables.contract import EXTRACTED_AT, META, ROW_HASH, SYNC_ID, SYSTEM
+from trainset.metadata.tables.hashes import key_array, row_hashes
+from trainset.metadata.tables.mapping import ColumnMapping
+from trainset.metadata.tables.parts import PartWriter, read_rows, with_system
+from trainset.metadata.tables.upsert import Index
 from trainset.model import Frozen
 from trainset.versions.base import Workspace
 

@@ -14,13 +14,8 @@ import pyarrow as pa
 from trainset.errors import InputError
 from trainset.identity import hash128
 from trainset.metadata.base import Rejected
-from trainset.metadata.contract import ContractBroken, Evolution, evolve, plain_schema
-from trainset.metadata.contract_cast import cast_values, plain_table
-from trainset.metadata.delta import Delta
-from trainset.metadata.mapping import ColumnMapping
 from trainset.metadata.parts import ParquetPart
 from trainset.metadata.records import QUARANTINE
-from trainset.metadata.row_hash import key_array
 from trainset.metadata.store import (
     MANIFEST,
     STATE,
@@ -35,14 +30,19 @@ from trainset.metadata.store import (
     read_state,
 )
 from trainset.metadata.table_base import TableReader, TableSession, TableStream
-from trainset.metadata.table_parts import (
+from trainset.metadata.tables.cast import cast_values, plain_table
+from trainset.metadata.tables.contract import ContractBroken, Evolution, evolve, plain_schema
+from trainset.metadata.tables.delta import Delta
+from trainset.metadata.tables.hashes import key_array
+from trainset.metadata.tables.mapping import ColumnMapping
+from trainset.metadata.tables.parts import (
     PartWriter,
     has_types,
     keys_and_hashes,
     same_rows,
     with_system,
 )
-from trainset.metadata.upsert import Counts, Index, Mask, Upsert, newest, news
+from trainset.metadata.tables.upsert import Counts, Index, Mask, Upsert, newest, news
 from trainset.spec_metadata import MetadataSource
 from trainset.versions.base import Workspace
 
@@ -170,9 +170,12 @@ class _Sync:
 
     def _live(self, session: TableSession, schema: pa.Schema) -> pa.Array | None:
         """Keys of the rows that the source has, as stored; None when deletes are not looked for."""
-        if self.source.deletes != "detect" or not self.key:
+        wanted = self.source.deletes
+        if self.mode != "incremental-upsert" or wanted == "ignore" or session.unchanged:
             return None
         scan = session.live_keys()
+        if scan is None and wanted is None:
+            return None
         if scan is None:
             raise InputError(
                 f"{self.place}: deletes: detect needs a source that can list its keys, and this "
