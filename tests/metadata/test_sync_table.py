@@ -48,17 +48,22 @@ def _source(**options: Any) -> MetadataSource:
 
 
 def _sync(
-    workspace: Workspace, reader: MemoryTables, sync_id: str | None = None, **options: Any
+    workspace: Workspace,
+    reader: MemoryTables,
+    sync_id: str | None = None,
+    chunks: Path | None = None,
+    **options: Any,
 ) -> TableSync:
     source = _source(**options)
     return sync_table(
         reader,
-        reader.stream("t"),
+        "t",
         source,
         workspace,
         sync_id=sync_id or workspace.run_id,
         now=NOW,
         salt=b"pepper",
+        chunks=chunks,
     )
 
 
@@ -69,7 +74,9 @@ def _rows(files: Any) -> list[dict[str, Any]]:
     tables = [
         rows
         for f in manifest.files
-        for rows in read_rows(files, "meta/db/t/" + f.path, with_system(manifest.table.columns))
+        for rows in read_rows(
+            files.fetch("meta/db/t/" + f.path), with_system(manifest.table.columns)
+        )
     ]
     return [row for table in tables for row in table.to_pylist()]
 
@@ -128,8 +135,11 @@ def test_rows_that_come_again_unchanged_are_not_written(
     table = reader.tables["t"]
     table.schema = pa.schema([f for f in table.schema if f.name != "seq"])
     _run(versions, "r1", reader, mode="incremental-upsert")
+    before = read_manifest(versions.snapshot("main"), "db", "t")
     table.put(id=5, name="row 5", n=5)  # touched, not changed
-    assert not _run(versions, "r2", reader, mode="incremental-upsert")
+    assert _run(versions, "r2", reader, mode="incremental-upsert"), "the state moves"
+    assert read_manifest(versions.snapshot("main"), "db", "t") == before, "and no row does"
+    assert not _run(versions, "r3", reader, mode="incremental-upsert")
 
 
 @pytest.mark.parametrize("mode", ["full-overwrite", "full-append", "incremental-append"])
@@ -274,27 +284,49 @@ def test_mappings_drop_rename_hash_and_filter(versions: VersionStore, reader: Me
 
 
 def test_a_killed_first_read_goes_on_where_it_was(
-    versions: VersionStore, monkeypatch: pytest.MonkeyPatch
+    versions: VersionStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(table_parts, "PART_ROWS", 40)
     table = MemoryTable(COLUMNS, batch_rows=20)
     for i in range(200):
         table.put(id=i, name="x", n=i)
     reader = MemoryTables(t=table)
-    reader.dies_after = 5
+    reader.dies_after = 7
     with pytest.raises(KeyboardInterrupt):
-        _sync(versions.begin("r1"), reader)
-    workspace = versions.begin("r1")
-    assert read_manifest(workspace, "db", "t") is None
+        _sync(versions.begin("r1"), reader, chunks=tmp_path / "chunks")
+    versions.begin("r1").discard()
     reader.dies_after, read = None, reader.rows_read
     table.put(id=3, name="changed meanwhile", n=3)
-    _sync(workspace, reader)
-    assert read == 100
-    assert reader.rows_read <= 201
+    table.delete(4)
+    workspace = versions.begin("r2")
+    _sync(workspace, reader, chunks=tmp_path / "chunks", deletes="ignore")
+    assert read == 140
+    assert reader.rows_read - read == 80 + 1, "two parts of three batches were there"
     assert _plain(workspace) == _of_source(reader)
-    assert not [p for p in workspace.list("meta/") if "_resume" in p]
-    named = {"meta/db/t/" + f.path for f in read_manifest(workspace, "db", "t").files}  # type: ignore[union-attr]
-    assert {p for p in workspace.list("meta/") if "part-" in p} == named
+    assert not (tmp_path / "chunks").exists()
+
+
+@pytest.mark.parametrize("what", ["part", "options"])
+def test_what_a_killed_read_left_is_not_used_when_it_does_not_fit(
+    versions: VersionStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, what: str
+) -> None:
+    monkeypatch.setattr(table_parts, "PART_ROWS", 40)
+    table = MemoryTable(COLUMNS, batch_rows=20)
+    for i in range(100):
+        table.put(id=i, name="x", n=i)
+    reader = MemoryTables(t=table)
+    reader.dies_after = 4
+    with pytest.raises(KeyboardInterrupt):
+        _sync(versions.begin("r1"), reader, chunks=tmp_path / "chunks")
+    reader.dies_after, reader.rows_read = None, 0
+    part = next((tmp_path / "chunks").glob("*.parquet"))
+    options: dict[str, Any] = {"columns": {"n": {"rename": "m"}}} if what == "options" else {}
+    if what == "part":
+        part.write_bytes(part.read_bytes()[:-1] + b"?")
+    workspace = versions.begin("r2")
+    _sync(workspace, reader, chunks=tmp_path / "chunks", **options)
+    assert reader.rows_read == 100
+    assert len(_rows(workspace)) == 100
 
 
 def test_after_a_rollback_the_next_sync_brings_the_rows_again(
@@ -331,7 +363,7 @@ def test_a_hash_without_salt_and_an_unfit_filter_say_what_to_do(
     workspace = versions.begin("r1")
     source = _source(columns={"name": {"hash": True}})
     with pytest.raises(InputError, match="TRAINSET_HASH_SALT"):
-        sync_table(reader, reader.stream("t"), source, workspace, sync_id="r1", now=NOW)
+        sync_table(reader, "t", source, workspace, sync_id="r1", now=NOW)
     with pytest.raises(InputError, match="the columns are id, name"):
         _sync(workspace, reader, where="nosuch > 1")
 

@@ -63,6 +63,7 @@ def _sync_tables(run: Run, source: MetadataSource, open_block: OpenBlock | None)
         sync_id=run.workspace.run_id,
         now=run.context.started_at,
         salt=salt_of(source, open_block),
+        chunks=run.home.state / "chunks",
     )
 
 

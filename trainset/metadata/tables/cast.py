@@ -24,14 +24,14 @@ def plain_table(table: pa.Table) -> pa.Table:
 
 def fit(
     table: pa.Table, schema: pa.Schema, key: Sequence[str], *, stream: str
-) -> tuple[pa.Table, list[Rejected], int]:
+) -> tuple[pa.Table, list[Rejected]]:
     """Rows of a plain table in ``schema`` and a ``_meta`` column.
 
     A value that cannot be cast becomes null, is told in ``_meta.changes`` and kept as ``Rejected``
     with its original. A row without a key is rejected whole. Nothing else of a batch is touched.
 
     Returns:
-        The rows, what was rejected, and how many rows have something rejected.
+        The rows, and what was rejected.
     """
     columns: dict[str, pa.ChunkedArray] = {}
     bad: dict[int, list[str]] = {}
@@ -46,7 +46,7 @@ def fit(
     rows = pa.table(columns, schema=schema).append_column(SYSTEM.field(META), meta)
     keyless = _keyless(rows, key)
     if not bad and not len(keyless):
-        return rows, [], 0
+        return rows, []
     rejected: list[Rejected] = []
     changes: list[dict[str, object] | None] = [None] * table.num_rows
     lost = set(keyless.tolist())
@@ -85,7 +85,7 @@ def fit(
         mask = np.ones(rows.num_rows, bool)
         mask[list(lost)] = False
         rows = rows.filter(pa.array(mask))
-    return rows, rejected, len(lost | bad.keys())
+    return rows, rejected
 
 
 def record_name(rows: pa.Table, row: int, key: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from trainset.errors import InputError
+from trainset.identity import hash128
 from trainset.metadata.tables.hashes import as_text
 from trainset.metadata.tables.row_filter import rows_that_fit
 from trainset.spec_metadata import ColumnRule
@@ -36,6 +37,11 @@ class ColumnMapping:
                 "columns: a hash needs a salt, else anyone can guess the values; set "
                 "TRAINSET_HASH_SALT to a long random text and keep it, or say salt: block:<name>"
             )
+
+    @property
+    def salt_sign(self) -> str:
+        """Tells salts apart; too short to try salts on."""
+        return hash128(["salt", self.salt.hex()])[:4] if self.salt else ""
 
     def name(self, column: str) -> str:
         """The stored name of a source's column."""

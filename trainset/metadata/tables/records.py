@@ -27,7 +27,7 @@ def records_of(files: CommitFiles, source: str, stream: str, manifest: Manifest)
     assert facts is not None
     rows: list[dict[str, Any]] = []
     for part in manifest.files:
-        for table in read_rows(files, folder_of(source, stream) + part.path, facts.columns):
+        for table in read_rows(files.fetch(folder_of(source, stream) + part.path), facts.columns):
             rows += [{k: _plain(v) for k, v in row.items()} for row in table.to_pylist()]
     if not rows:
         return RECORDS.empty_table()

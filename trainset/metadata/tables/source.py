@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from urllib.parse import quote
 
 from trainset.errors import InputError
@@ -23,12 +24,16 @@ def sync_tables(
     sync_id: str,
     now: datetime,
     salt: bytes = b"",
+    chunks: Path | None = None,
 ) -> SyncReport:
     """Bring the tables that the entry names up to date; write nothing where nothing changed.
 
     A table that cannot be read keeps the rows of the last good sync and is reported. A table that
     the entry no longer names is dropped.
 
+    Args:
+        salt: key of hashed columns.
+        chunks: local folder that keeps what killed first reads had read.
     Raises:
         ContractBroken: a table changed as its contract does not take.
         TransientError: try again.
@@ -37,16 +42,16 @@ def sync_tables(
     streams = {name: stream_name(name) for name in source.tables}
     for name, stream in streams.items():
         try:
-            table = next(t for t in reader.discover() if t.name == name)
             done = sync_table(
                 reader,
-                table,
+                name,
                 source,
                 workspace,
                 sync_id=sync_id,
                 now=now,
+                stream=stream,
                 salt=salt,
-                folder_name=stream,
+                chunks=None if chunks is None else chunks / source.name / stream,
             )
         except ContractBroken:
             raise
