@@ -25,6 +25,9 @@
     [local-store.cameras]
     folder = "/mnt/nas/cameras"
 
+    [secret.labels-db]                           # `from: block:labels-db` in the metadata section
+    value = "$LABELS_DB_URL"                     # postgresql://user:password@host/database
+
 Saving again updates. Done once, in a command: tasks that save one new block at the same time fail
 each other.
 """
@@ -38,6 +41,7 @@ from pathlib import Path
 from typing import Any
 
 from prefect.blocks.core import Block
+from prefect.blocks.system import Secret
 from pydantic import ValidationError
 
 from blocks import B2Bucket, B2Credentials, LedgerDatabase, LocalStore, MediaDestination
@@ -49,6 +53,7 @@ TYPES: dict[str, type[Block]] = {
     "media-destination": MediaDestination,
     "ledger-database": LedgerDatabase,
     "local-store": LocalStore,
+    "secret": Secret,
 }
 FROM_ENVIRONMENT = """
 [b2-credentials.default]
