@@ -28,6 +28,10 @@
     [secret.labels-db]                           # `from: block:labels-db` in the metadata section
     value = "$LABELS_DB_URL"                     # postgresql://user:password@host/database
 
+    [secret.captions-api.value]                  # `config: block:captions-api` of a connector
+    url = "https://captions.acme.example"
+    token = "$CAPTIONS_TOKEN"
+
 Saving again updates. Done once, in a command: tasks that save one new block at the same time fail
 each other.
 """
@@ -112,6 +116,8 @@ def _build(wanted: Mapping[str, Any], environment: Mapping[str, str]) -> list[tu
 
 
 def _value(where: str, key: str, value: Any, environment: Mapping[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {n: _value(where, f"{key}.{n}", one, environment) for n, one in value.items()}
     if not (isinstance(value, str) and value.startswith("$")):
         return value
     if not environment.get(value[1:]):

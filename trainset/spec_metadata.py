@@ -14,6 +14,7 @@ from trainset.spec_words import NAME, Duration, Share, SpecModel, Words
 from trainset.stores.urls import has_secret
 
 BLOCK = "block:"  # how a spec names what flows look up on the Prefect server
+AIRBYTE = "airbyte:"  # {airbyte: source-faker} and airbyte:source-faker are the same
 DATABASES = (
     *("postgresql", "postgres", "sqlite"),
     *("mysql", "mariadb", "mssql", "oracle", "duckdb", "snowflake", "bigquery", "redshift"),
@@ -66,7 +67,8 @@ class MetadataSource(SpecModel):
     from_: str = Field(
         alias="from",
         description="a file, a folder of label files, postgresql://user@host/database, "
-        "sqlite:///file.db, a url of SQLAlchemy, or block:<name> of a database",
+        "sqlite:///file.db, a url of SQLAlchemy, block:<name> of a database, or {airbyte: …}: a "
+        "connector's name, the path of an executable, or a low-code manifest",
     )
     format: (
         Literal["coco", "csv", "jsonl", "json", "yolo", "voc", "open-images"]
@@ -77,7 +79,15 @@ class MetadataSource(SpecModel):
     media_column: str | None = Field(
         default=None, description="the column that names the medium (tables); None: found"
     )
-    tables: Words = Field(default=(), description="of a database; as table: or tables:")
+    config: str | None = Field(
+        default=None, description="of a connector: block:<name>, or a JSON file without secrets"
+    )
+    cdk: str | None = Field(
+        default=None, description="what runs a manifest; None: the airbyte-cdk that is installed"
+    )
+    tables: Words = Field(
+        default=(), description="of a database (table:, tables:) or connector (stream:, streams:)"
+    )
     key: Words = Field(default=(), description="columns that identify a row; (): as the source has")
     cursor: str | None = Field(default=None, description="column that grows with every change")
     lag: Duration | None = Field(
@@ -104,7 +114,12 @@ class MetadataSource(SpecModel):
     @property
     def is_tables(self) -> bool:
         """Whether its streams are tables with columns of their own, not files of labels."""
-        return self.from_.startswith(BLOCK) or self._scheme in DATABASES
+        return self.from_.startswith((BLOCK, AIRBYTE)) or self._scheme in DATABASES
+
+    @property
+    def connector(self) -> str | None:
+        """The Airbyte connector, executable or manifest that is read; None: it is none."""
+        return self.from_.removeprefix(AIRBYTE) if self.from_.startswith(AIRBYTE) else None
 
     @property
     def _scheme(self) -> str:
@@ -113,12 +128,27 @@ class MetadataSource(SpecModel):
     @model_validator(mode="before")
     @classmethod
     def _one_table(cls, data: Any) -> Any:
-        if isinstance(data, dict) and "table" in data:
-            if "tables" in data:
-                raise ValueError("say table: or tables:, not both")
-            data = {**data, "tables": data["table"]}
-            del data["table"]
-        return data
+        if not isinstance(data, dict):
+            return data
+        said = [word for word in ("table", "tables", "stream", "streams") if word in data]
+        if len(said) > 1:
+            raise ValueError(f"say {said[0]}: or {said[1]}:, not both")
+        plain = {name: value for name, value in data.items() if name not in said}
+        return plain | ({"tables": data[said[0]]} if said else {})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _connector_words(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or not isinstance(data.get("from"), dict):
+            return data
+        words = data["from"]
+        if not isinstance(words.get("airbyte"), str) or words.keys() - {"airbyte", "config", "cdk"}:
+            raise ValueError(
+                "from: a mapping names a connector, as in {airbyte: source-faker==7.2.1, config: "
+                "block:<name>}; cdk: may stand beside them, and nothing else"
+            )
+        rest = {name: value for name, value in words.items() if name != "airbyte"}
+        return {**data, **rest, "from": AIRBYTE + words["airbyte"]}
 
     @field_validator("from_")
     @classmethod
@@ -155,8 +185,13 @@ class MetadataSource(SpecModel):
             return self
         if self.format is not None:
             raise ValueError("format: is said of files; a database says itself what it holds")
+        if self.connector is None and (said := sorted(self.model_fields_set & _OF_CONNECTORS)):
+            raise ValueError(f"{said[0]}: is said of connectors (from: {{airbyte: …}})")
+        if self.connector is not None and self.lag is not None:
+            raise ValueError("lag: is said of databases; a connector looks after its own cursor")
         if not self.tables:
-            raise ValueError("tables: missing; name the tables to sync, as in tables: [reviews]")
+            what = "tables" if self.connector is None else "streams"
+            raise ValueError(f"{what}: missing; name the {what} to sync, as in {what}: [reviews]")
         if self.deletes == "detect" and self.mode not in (None, "incremental-upsert"):
             raise ValueError("deletes: detect goes with mode: incremental-upsert")
         if self.lag is not None and self.cursor is None:
@@ -180,21 +215,38 @@ class MetadataSource(SpecModel):
         if self.from_.startswith("sqlite:///"):
             path, mark, options = self.from_.removeprefix("sqlite:///").partition("?")
             made = f"sqlite:///{_absolute(path, folder)}{mark}{options}"
+        elif self.connector is not None:
+            return self._connector_placed(self.connector, folder)
         elif self.is_tables or "://" in self.from_:
             return self
         else:
             made = _absolute(self.from_, folder)
         return self.model_copy(update={"from_": made})
 
+    def _connector_placed(self, connector: str, folder: Path) -> MetadataSource:
+        placed = {"from_": AIRBYTE + _placed_program(connector, folder)}
+        if self.config is not None and not self.config.startswith(BLOCK):
+            placed["config"] = _absolute(self.config, folder)
+        if self.cdk is not None:
+            placed["cdk"] = _placed_program(self.cdk, folder)
+        return self.model_copy(update=placed)
 
+
+_OF_CONNECTORS = {"config", "cdk"}
 _OF_TABLES = {
     *("tables", "key", "cursor", "lag", "mode", "deletes", "max_deleted", "columns", "where"),
-    *("contract", "salt"),
+    *("contract", "salt", "config", "cdk"),
 }
 
 
 def _absolute(path: str, folder: Path) -> str:
     return str((folder / Path(path).expanduser()).resolve())
+
+
+def _placed_program(said: str, folder: Path) -> str:
+    """A path is taken from ``folder``; the name of an installed connector is none."""
+    is_path = "/" in said or said.lower().endswith((".yaml", ".yml", ".json"))
+    return _absolute(said, folder) if is_path else said
 
 
 def _hides_password(url: str) -> bool:

@@ -76,7 +76,7 @@ class AirbyteSession:
                     record = message.body.get("record") or {}
                     if not self._stream.is_of(record):
                         raise InputError(
-                            f"{self._connector.name} was asked for {self._stream.name!r} and gave a "
+                            f"{self._connector.name}, asked for {self._stream.name!r}, gave a "
                             f"record of {record.get('stream')!r}; try another version of it"
                         )
                     full = waiting.add(self._data(record.get("data")), message.size)

@@ -6,8 +6,11 @@ runs the sync, inside the process that connects.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 from trainset.errors import InputError
 from trainset.metadata.table_base import TableReader
@@ -25,6 +28,8 @@ def open_tables(source: MetadataSource, open_block: OpenBlock | None = None) -> 
     Raises:
         InputError: the entry names a block and there is nobody to ask.
     """
+    if source.connector is not None:
+        return _open_connector(source, source.connector, open_block)
     from trainset.metadata.sql import open_sql
 
     url = _secret(source, source.from_, open_block) or source.from_
@@ -35,6 +40,37 @@ def open_tables(source: MetadataSource, open_block: OpenBlock | None = None) -> 
         cursor=source.cursor,
         lag=None if source.lag is None else source.lag.total_seconds(),
     )
+
+
+def _open_connector(
+    source: MetadataSource, connector: str, open_block: OpenBlock | None
+) -> TableReader:
+    from trainset.metadata.airbyte import open_airbyte
+
+    said = source.config
+    block = None if said is None else _secret(source, said, open_block)
+    return open_airbyte(
+        connector,
+        config=_settings(source, block) if block else None if said is None else Path(said),
+        streams=source.tables,
+        key=source.key or None,
+        cursor=source.cursor,
+        cdk=source.cdk or "airbyte-cdk",
+    )
+
+
+def _settings(source: MetadataSource, text: str) -> dict[str, Any]:
+    """The JSON object that a block holds; what it is instead is not shown."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise InputError(
+            f"{source.name}: {source.config} holds no JSON object; save in it what the connector "
+            "asks for"
+        )
+    return found
 
 
 def salt_of(source: MetadataSource, open_block: OpenBlock | None = None) -> bytes:
@@ -53,6 +89,6 @@ def _secret(source: MetadataSource, said: str, open_block: OpenBlock | None) -> 
     if open_block is None:
         raise InputError(
             f"{source.name}: {said} is a block of a Prefect server, which only flows look up; run "
-            "'python -m flows sync-metadata', or write the database's url without its password"
+            "'python -m flows sync-metadata', or write it without its secrets"
         )
     return open_block(said.removeprefix(BLOCK))

@@ -163,8 +163,8 @@ class _Sync:
         if wanted == "ignore" or (wanted is None and ways.mode != "incremental-upsert"):
             return None
         scan = session.live_keys()
-        if scan is None and wanted is None:
-            return None
+        if scan is None and self.source.deletes != "detect":
+            return None  # a connector: it has no word for what is gone
         if scan is None:
             raise InputError(
                 f"{self.place}: deletes: detect needs a source that can list its keys, and this "
