@@ -19,9 +19,10 @@ from trainset.metadata.airbyte.process import ConnectorProcess
 from trainset.metadata.airbyte.protocol import CatalogStream, States, parse_line
 
 _log = logging.getLogger("trainset.connector")
+# Its failures are errors that are raised here; what else it logs as one is a warning.
 _LEVELS = {
-    "FATAL": logging.ERROR,
-    "ERROR": logging.ERROR,
+    "FATAL": logging.WARNING,
+    "ERROR": logging.WARNING,
     "WARN": logging.WARNING,
     "INFO": logging.INFO,
 }
@@ -179,4 +180,7 @@ class Connector:
         )
 
     def _say(self, level: str, text: str) -> None:
-        _log.log(_LEVELS.get(level, logging.DEBUG), "%s: %s", self.name, self._mask(text))
+        first, _, rest = self._mask(text).partition("\n")
+        _log.log(_LEVELS.get(level, logging.DEBUG), "%s: %s", self.name, first)
+        if rest:  # a traceback, mostly
+            _log.debug("%s: %s", self.name, rest)

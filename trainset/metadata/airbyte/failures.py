@@ -9,6 +9,7 @@ from typing import Any
 
 from trainset.errors import AccessDenied, InputError, TrainsetError, TransientError
 
+_NOTHING = "Something went wrong in the connector"  # the CDK's word where it has none
 _MOST = 1500  # characters of a foreign text in an error
 _DENIED = re.compile(
     r"\b(401|403|unauthori[sz]ed|forbidden|access denied|permission|credentials?|authenticat\w+"
@@ -29,6 +30,8 @@ def failure_of(error: Mapping[str, Any], connector: str) -> TrainsetError:
     """
     said = str(error.get("message") or "").strip()
     inside = str(error.get("internal_message") or "").strip()
+    if said.startswith(_NOTHING) and inside:
+        said, inside = inside, ""
     text = f"{said} ({inside})" if inside and inside not in said else said
     return failure(text or "it failed and did not say why", error.get("failure_type"), connector)
 
