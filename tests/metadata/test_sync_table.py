@@ -19,7 +19,7 @@ from trainset.home import open_home
 from trainset.metadata.store import load_records, load_rejected, read_manifest
 from trainset.metadata.tables import parts as table_parts
 from trainset.metadata.tables.contract import ContractBroken
-from trainset.metadata.tables.parts import read_rows, with_system
+from trainset.metadata.tables.rows import load_rows
 from trainset.metadata.tables.sync import TableSync, sync_table
 from trainset.spec_metadata import MetadataSource
 from trainset.versions.base import VersionStore, Workspace
@@ -68,17 +68,7 @@ def _sync(
 
 
 def _rows(files: Any) -> list[dict[str, Any]]:
-    manifest = read_manifest(files, "db", "t")
-    assert manifest is not None
-    assert manifest.table is not None
-    tables = [
-        rows
-        for f in manifest.files
-        for rows in read_rows(
-            files.fetch("meta/db/t/" + f.path), with_system(manifest.table.columns)
-        )
-    ]
-    return [row for table in tables for row in table.to_pylist()]
+    return load_rows(files, "db", "t").to_pylist()
 
 
 def _plain(files: Any) -> list[dict[str, Any]]:

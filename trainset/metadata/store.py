@@ -125,19 +125,28 @@ def manifests(
             yield parts[1], parts[2], Manifest.model_validate_json(files.read(path))
 
 
-def load_records(files: CommitFiles, sources: Collection[str] | None = None) -> pa.Table:
+def load_records(
+    files: CommitFiles,
+    sources: Collection[str] | None = None,
+    *,
+    rejected: list[tuple[str, Rejected]] | None = None,
+) -> pa.Table:
     """All current records of all streams, in the schema ``RECORDS``.
 
     Args:
         files: a workspace or a snapshot.
         sources: names of the sources wanted; None: all that the commit holds.
+        rejected: gets the rows of tables that are no labels, with the names of their sources.
     """
     tables = [RECORDS.empty_table()]
     for source, stream, manifest in manifests(files, sources):
         if manifest.table is not None:
-            from trainset.metadata.tables.records import records_of
+            from trainset.metadata.tables.records import labels_of
 
-            tables.append(records_of(files, source, stream, manifest))
+            labels = labels_of(files, source, stream, manifest)
+            tables.append(labels.records)
+            if rejected is not None:
+                rejected += [(source, item) for item in labels.rejected]
             continue
         for part in manifest.files:
             path = files.fetch(folder_of(source, stream) + part.path)

@@ -8,10 +8,11 @@ import pyarrow as pa
 
 from trainset.metadata import open_reader
 from trainset.metadata.align import align_annotations
+from trainset.metadata.base import Rejected
 from trainset.metadata.store import label_uris, load_records
 from trainset.metadata.sync import SyncReport, drop_unlisted, left_out_of_sync, sync_source
 from trainset.metadata.tables.open import OpenBlock, open_tables, salt_of
-from trainset.model import MetadataTotals
+from trainset.model import LeftOut, MetadataTotals
 from trainset.run.alignment import alignment_before, put_alignment, read_times
 from trainset.run.context import Run, RunContext
 from trainset.run.reports import StageReport, SyncResult
@@ -76,7 +77,8 @@ def align_work(context: RunContext, synced: Sequence[SyncResult] = ()) -> StageR
     run = Run(context)
     names = [source.name for source in context.spec.metadata]
     drop_unlisted(run.workspace, names)
-    records = load_records(run.workspace, names)
+    no_labels: list[tuple[str, Rejected]] = []
+    records = load_records(run.workspace, names, rejected=no_labels)
     table = run.table("annotations")
     media = _media(run.table("media"))
     alignment = align_annotations(
@@ -104,9 +106,21 @@ def align_work(context: RunContext, synced: Sequence[SyncResult] = ()) -> StageR
     )
     return StageReport(
         metadata=totals,
-        left_out=tuple(item for result in synced for item in result.left_out),
+        left_out=(
+            *(item for result in synced for item in result.left_out),
+            *(_no_label(source, item) for source, item in no_labels),
+        ),
         ran=frozenset({"metadata"}) if synced or not names else frozenset(),
         alignment=report.model_dump(mode="json"),
+    )
+
+
+def _no_label(source: str, item: Rejected) -> LeftOut:
+    """A row of a table that is no label; the row itself is in the commit."""
+    record = f"#{item.record}" if item.record else ""
+    reason = item.reason if not record else f"{item.reason}; mend it in its table"
+    return LeftOut(
+        key=f"{source}/{item.stream}{record}", stage="metadata", kind=item.kind, reason=reason
     )
 
 

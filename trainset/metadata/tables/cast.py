@@ -11,7 +11,7 @@ from pyarrow import types
 
 from trainset.metadata.base import Rejected
 from trainset.metadata.tables.contract import META, SYSTEM, plain_type
-from trainset.metadata.tables.hashes import json_text
+from trainset.metadata.tables.hashes import json_text, plain_text
 
 TYPE_MISMATCH, NO_KEY = "type-mismatch", "no-key"
 
@@ -100,12 +100,8 @@ def cast_values(column: pa.ChunkedArray, kind: pa.DataType) -> tuple[pa.ChunkedA
     none = np.empty(0, np.int64)
     if column.type == kind:
         return column, none
-    if types.is_string(kind) and (types.is_nested(column.type) or types.is_binary(column.type)):
-        texts = [
-            None if v is None else v.hex() if isinstance(v, bytes) else json_text(v)
-            for v in column.to_pylist()
-        ]
-        return pa.chunked_array([pa.array(texts, kind)]), none
+    if types.is_string(kind):
+        return plain_text(column), none
     try:
         return pc.cast(column, kind), none
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):

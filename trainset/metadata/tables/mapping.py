@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from trainset.errors import InputError
 from trainset.identity import hash128
-from trainset.metadata.tables.hashes import as_text
+from trainset.metadata.tables.hashes import as_bytes
 from trainset.metadata.tables.row_filter import rows_that_fit
 from trainset.spec_metadata import ColumnRule
 
@@ -79,7 +79,7 @@ class ColumnMapping:
 
     def _hashed(self, column: pa.ChunkedArray) -> pa.ChunkedArray:
         """Keyed hash of each value as 32 hex digits; null stays null."""
-        coded = pc.dictionary_encode(as_text(column)).combine_chunks()
+        coded = pc.dictionary_encode(as_bytes(column)).combine_chunks()
         if isinstance(coded, pa.ChunkedArray):
             coded = pa.concat_arrays(coded.chunks) if coded.num_chunks else pa.nulls(0, pa.string())
         if not isinstance(coded, pa.DictionaryArray):

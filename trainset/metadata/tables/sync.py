@@ -22,7 +22,7 @@ from trainset.metadata.store import (
     read_state,
 )
 from trainset.metadata.table_base import TableReader, TableSession
-from trainset.metadata.tables.cast import cast_values, plain_table
+from trainset.metadata.tables.cast import NO_KEY, cast_values, plain_table
 from trainset.metadata.tables.chunks import chunk_folder
 from trainset.metadata.tables.compare import Comparison, compare
 from trainset.metadata.tables.contract import Evolution
@@ -205,7 +205,8 @@ class _Sync:
             kept, delta.rejected, [(p.path, m) for p, m in parts], columns, ways.key
         )
         rows = sum(int(mask.sum()) for _, mask in parts)
-        check_misfits(rejected, rows + len(rejected), self.source, self.place)
+        keyless = sum(item.kind == NO_KEY for item in rejected)
+        check_misfits(rejected, rows + keyless, self.source, self.place)
         writer = StreamWriter(self.workspace, self.folder, delta.folder, self.sync_id)
         reached = state if delta.state is None else delta.state
         same = not compared.touched and same_columns and set(rejected) == set(old)

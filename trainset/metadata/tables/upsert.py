@@ -47,12 +47,11 @@ def newest(index: Index) -> Mask:
     if len(index) == 0 or pc.count_distinct(index.key).as_py() == len(index):
         return np.ones(len(index), bool)
     columns = {"key": index.key, "arrival": pa.array(np.arange(len(index)))}
-    order = [("key", "ascending"), ("arrival", "ascending")]
+    order = [("key", "ascending", "at_start"), ("arrival", "ascending", "at_start")]
     if index.cursor is not None:
         columns["cursor"] = index.cursor
-        order.insert(1, ("cursor", "ascending"))
-    rows = pa.table(columns)
-    sorted_rows = pc.sort_indices(rows, sort_keys=order, null_placement="at_start")
+        order.insert(1, ("cursor", "ascending", "at_start"))
+    sorted_rows = pc.sort_indices(pa.table(columns), sort_keys=order)
     keys = index.key.take(sorted_rows)
     last = np.ones(len(index), bool)
     last[:-1] = pc.not_equal(keys[:-1], keys[1:]).to_numpy(zero_copy_only=False)
