@@ -19,7 +19,7 @@ from services.fake_connector import write_connector
 from trainset.errors import AccessDenied, InputError, NotFound, TransientError
 from trainset.metadata.airbyte import open_airbyte, process
 from trainset.metadata.airbyte.process import ConnectorProcess
-from trainset.metadata.table_base import TableReader
+from trainset.metadata.table_base import TableBatch, TableReader
 
 SECRET = "t0ken-that-nobody-sees"
 COUNTS = """
@@ -100,13 +100,12 @@ def read():
         if n < 3: reached(n=n)
     sys.stdout.flush(); os.kill(os.getpid(), signal.SIGKILL)
 """
-    given = []
+    given: list[TableBatch] = []
     with (
         _reader(tmp_path, dying).open("t") as session,
         pytest.raises(TransientError, match="SIGKILL"),
     ):
-        for batch in session.read({}):
-            given.append(batch)
+        given.extend(session.read({}))  # keeps what came before the error
     assert [r["id"] for b in given for r in b.rows.to_pylist()] == [1, 2]
     rows, _ = _read(_reader(tmp_path, COUNTS), given[-1].state)
     assert [r["id"] for r in rows] == [3]
