@@ -111,6 +111,7 @@ streams:
         properties:
           id: {type: integer}
           updated_at: {type: string, format: date-time}
+          file_name: {type: ["null", string]}
           text: {type: ["null", string]}
           score: {type: ["null", number]}
 spec:
