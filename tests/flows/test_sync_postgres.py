@@ -74,7 +74,7 @@ def reviews(
     tiny.write_spec(columns={}, exports={})
     url = postgres.new_database()
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
-    with psycopg.connect(url, autocommit=True) as db:
+    with psycopg.connect(url, autocommit=True, prepare_threshold=None) as db:
         db.execute("CREATE TABLE reviews (id int PRIMARY KEY, file_name text, label text, n int)")
         db.execute(
             "INSERT INTO reviews SELECT i, '00.png', 'class ' || i % 3, i "
@@ -322,7 +322,7 @@ STEP = st.one_of(
 
 
 @settings(
-    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(STEP, max_size=10))
 def test_after_any_history_the_table_is_the_source(
