@@ -87,7 +87,7 @@ def test_a_real_connector_syncs_incrementally_without_network(
     (tmp_path / "faker.json").write_text('{"count": 30, "seed": 7, "always_updated": true}')
     _run(tiny, **words)
     updated = _stored(tiny, "users")
-    assert [(r["id"], r["name"]) for r in updated] == [(r["id"], r["name"]) for r in rows]
+    assert [row["id"] for row in updated] == [row["id"] for row in rows]
     assert min(r["updated_at"] for r in updated) > max(r["updated_at"] for r in rows)
 
 

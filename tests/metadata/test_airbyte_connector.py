@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -331,27 +333,30 @@ def test_a_connector_that_falls_silent_is_given_up(
         list(one.lines())
 
 
-def test_secrets_that_a_killed_process_left_on_disk_go_away(
-    tmp_path: Path, own_temp: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_killed_process_leaves_no_secret_on_disk_and_no_connector(
+    tmp_path: Path, own_temp: Path
 ) -> None:
-    monkeypatch.setattr(process, "_STALE_S", 0.0)
-    program = write_connector(tmp_path, "def read(): record(id=1); time.sleep(60)")
+    program = write_connector(tmp_path, "def read(): record(id=os.getpid()); time.sleep(60)")
     code = f"""
-        import os, signal, tempfile
+        import os, signal, sys, tempfile
         tempfile.tempdir = {str(own_temp)!r}
-        from trainset.metadata.airbyte import open_airbyte
         from trainset.metadata.airbyte.process import ConnectorProcess
         with ConnectorProcess({str(program)!r}, "read", {{"config": b'{{"token": "{SECRET}"}}'}},
                               os.environ) as one:
-            next(one.lines())
-            os.killpg(one._process.pid, signal.SIGKILL)
+            sys.stdout.buffer.write(next(one.lines()))
+            sys.stdout.flush()
             os.kill(os.getpid(), signal.SIGKILL)
     """
-    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], timeout=60)
-    assert any(SECRET in p.read_text() for p in own_temp.rglob("config.json"))
-    with ConnectorProcess(program, "spec", {}, os.environ) as one:
-        assert not list(own_temp.rglob("config.json"))
-        list(one.lines())
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, timeout=60
+    )
+    assert done.returncode == -signal.SIGKILL
+    pid = json.loads(done.stdout)["record"]["data"]["id"]
+    for _ in range(1000):
+        if not _runs(pid) and not _left(own_temp):
+            break
+        time.sleep(0.02)
+    assert not _runs(pid)
     assert _left(own_temp) == []
 
 

@@ -2,6 +2,7 @@
 
 Configuration, catalog and state are files that only this user can read, in a folder that goes away
 with the run. The program has a process group of its own, so that its end takes its children along.
+A guard does both when this process is killed: a shell that waits for its end.
 """
 
 from __future__ import annotations
@@ -13,23 +14,24 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from trainset.errors import InputError, NotFound, TransientError
-from trainset.versions.locks import StoreLock
 
 PREFIX = "trainset-connector-"
 SILENT_S = 3600.0  # an API may be slow to answer, but not so slow
 GRACE_S = 10.0  # between SIGTERM and SIGKILL
 _POLL_S = 2.0
-_STALE_S = 60.0
 _TAIL = 40  # lines of stderr that an error shows
 # Ours to know: a connector has what it needs in its configuration.
 _OURS = ("B2_", "AWS_", "LAKEFS_", "PREFECT_", "TRAINSET_")
 _OTHER_PYTHON = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
+_GUARD = """
+read -r _ && exit
+kill -s TERM -- "-$1"; sleep 5; kill -s KILL -- "-$1"; rm -rf -- "$2"
+"""
 
 
 class ConnectorProcess:
@@ -56,16 +58,16 @@ class ConnectorProcess:
         self._environment, self._silent_s = environment, silent_s
         self._errors: deque[str] = deque(maxlen=_TAIL)
         self._folder: Path | None = None
-        self._lock: StoreLock | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> ConnectorProcess:
-        _sweep(Path(tempfile.gettempdir()))
         self._folder = Path(tempfile.mkdtemp(prefix=PREFIX))
         try:
-            self._lock = StoreLock(self._folder / "lock").__enter__()
             self._process = self._start(self._folder)
+            self._guard = _guard(self._process.pid, self._folder)
         except BaseException:
+            self.stop()
             self._clear()
             raise
         return self
@@ -189,9 +191,11 @@ class ConnectorProcess:
                     stream.close()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
-        if self._lock is not None:
-            self._lock.__exit__(None, None, None)
-            self._lock = None
+        if self._guard is not None and self._guard.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self._guard.stdin.write(b"done\n")
+            self._guard.stdin.close()
+            self._guard.wait()
 
 
 def _whole_lines(pieces: list[bytes], data: bytes) -> Sequence[bytes]:
@@ -226,12 +230,13 @@ def _kept(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _sweep(folder: Path) -> None:
-    """Remove what runs left whose process was killed: nobody holds their lock."""
-    for left in folder.glob(f"{PREFIX}*/lock"):
-        with contextlib.suppress(OSError):
-            if time.time() - left.stat().st_mtime < _STALE_S:
-                continue  # it may be about to be locked
-            with StoreLock(left).if_free() as free:
-                if free:
-                    shutil.rmtree(left.parent, ignore_errors=True)
+def _guard(group: int, folder: Path) -> subprocess.Popen[bytes]:
+    """A shell whose input ends when this process does, however that comes."""
+    return subprocess.Popen(
+        ["/bin/sh", "-c", _GUARD, "sh", str(group), str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        bufsize=0,
+    )
