@@ -308,7 +308,7 @@ def test_a_password_in_the_spec_is_refused_and_never_shown(reviews: Reviews) -> 
 
 
 def test_a_block_is_not_looked_up_by_the_library(reviews: Reviews) -> None:
-    with pytest.raises(InputError, match="block:labels is a block of a Prefect server"):
+    with pytest.raises(InputError, match=r"block:labels is a block of a Prefect server"):
         reviews.run(**{"from": "block:labels"})
 
 

@@ -54,12 +54,13 @@ def compare(
     if ways.mode == "full-overwrite" or ways.anew:
         compared = not ways.anew and same_columns
         return _overwritten(stored, schema, index, none, live, compared=compared)
+    found = [keys_and_hashes(path, schema, ways.key) for path, _ in stored]
+    keys = [k for k, _ in found if k is not None]
     upsert = Upsert(index, live)
-    dead = []
-    for (path, _), mask in zip(stored, none, strict=True):
-        keys, hashes = keys_and_hashes(path, schema, ways.key)
-        dead.append(mask if keys is None else upsert.dead(keys, hashes))
-    return Comparison(dead, upsert.kept(), upsert.counts)
+    if keys:  # all at once: a table of the delta's keys is made for each look
+        dead = upsert.dead(pa.concat_arrays(keys), np.concatenate([h for _, h in found]))
+        none = np.split(dead, np.cumsum([rows for _, rows in stored])[:-1])
+    return Comparison(none, upsert.kept(), upsert.counts)
 
 
 def _overwritten(
