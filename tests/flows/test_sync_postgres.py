@@ -125,7 +125,11 @@ def test_a_new_column_arrives_with_what_old_rows_hold(reviews: Reviews, default:
     reviews.run()
     reviews.db.execute(f"ALTER TABLE reviews ADD COLUMN note text{default}")
     reviews.db.execute("UPDATE reviews SET note = 'seen' WHERE id = 7")
-    reviews.run()
+    context, report = _worked(reviews, "r2")
+    said = local.metadata_steps.sync_work(context.model_copy(update={"run_id": "look"}), "db").said
+    assert "reviews: new column 'note'" in said
+    publish(context, report)
+    end_run(context)
     assert reviews.stored() == reviews.source()
 
 
@@ -308,7 +312,7 @@ def test_a_password_in_the_spec_is_refused_and_never_shown(reviews: Reviews) -> 
 
 
 def test_a_block_is_not_looked_up_by_the_library(reviews: Reviews) -> None:
-    with pytest.raises(InputError, match="block:labels is a block of a Prefect server"):
+    with pytest.raises(InputError, match=r"block:labels is a block of a Prefect server"):
         reviews.run(**{"from": "block:labels"})
 
 

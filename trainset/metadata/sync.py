@@ -49,6 +49,7 @@ class SyncReport(Frozen):
         default=(), description="records set aside (original kept), and files that cannot be used"
     )
     label_uris: dict[str, str] = Field(default_factory=dict, description="stream -> label file")
+    notes: tuple[str, ...] = Field(default=(), description="changes of tables, for the log")
 
     @property
     def changed(self) -> bool:
@@ -67,6 +68,7 @@ class Tally:
         self.failed: list[str] = []
         self.rejected: list[Rejected] = []
         self.label_uris: dict[str, str] = {}
+        self.notes: list[str] = []
 
     def keep(self, workspace: Workspace, stream: str) -> None:
         """Count a stream as the workspace has it."""
@@ -101,6 +103,7 @@ class Tally:
             failed=tuple(self.failed),
             rejected=tuple(self.rejected),
             label_uris=self.label_uris,
+            notes=tuple(self.notes),
         )
 
 

@@ -41,6 +41,7 @@ def sync_work(context: RunContext, name: str, *, open_block: OpenBlock | None = 
         rows=report.rows,
         quarantined=report.quarantined,
         left_out=tuple(left_out_of_sync(report)),
+        notes=report.notes,
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from trainset.metadata.tables.parts import keys_and_hashes, same_rows
+from trainset.metadata.tables.parts import LocalPart, keys_and_hashes, same_rows
 from trainset.metadata.tables.upsert import Counts, Index, Mask, Upsert, newest, news
 from trainset.metadata.tables.ways import Ways
 
@@ -25,6 +25,20 @@ class Comparison(NamedTuple):
     @property
     def touched(self) -> bool:
         return bool(self.kept.any()) or any(mask.any() for mask in self.dead)
+
+    def parts(
+        self, stored: Sequence[LocalPart], read: Sequence[LocalPart], gone: Mask
+    ) -> list[tuple[LocalPart, Mask]]:
+        """Parts of before and of this sync, each with which of its rows are in the table now.
+
+        Args:
+            gone: rows of the delta that lie in no part.
+        """
+        in_parts = self.kept[~gone]
+        bounds = np.cumsum([0, *(part.file.rows for part in read)])
+        parts = [(part, ~mask) for part, mask in zip(stored, self.dead, strict=True)]
+        parts += [(p, in_parts[bounds[i] : bounds[i + 1]]) for i, p in enumerate(read)]
+        return [(part, mask) for part, mask in parts if mask.any()]
 
 
 def compare(
@@ -54,12 +68,13 @@ def compare(
     if ways.mode == "full-overwrite" or ways.anew:
         compared = not ways.anew and same_columns
         return _overwritten(stored, schema, index, none, live, compared=compared)
+    found = [keys_and_hashes(path, schema, ways.key) for path, _ in stored]
+    keys = [k for k, _ in found if k is not None]
     upsert = Upsert(index, live)
-    dead = []
-    for (path, _), mask in zip(stored, none, strict=True):
-        keys, hashes = keys_and_hashes(path, schema, ways.key)
-        dead.append(mask if keys is None else upsert.dead(keys, hashes))
-    return Comparison(dead, upsert.kept(), upsert.counts)
+    if keys:  # all at once: a table of the delta's keys is made for each look
+        dead = upsert.dead(pa.concat_arrays(keys), np.concatenate([h for _, h in found]))
+        none = np.split(dead, np.cumsum([rows for _, rows in stored])[:-1])
+    return Comparison(none, upsert.kept(), upsert.counts)
 
 
 def _overwritten(

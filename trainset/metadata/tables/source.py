@@ -11,7 +11,7 @@ from trainset.metadata.store import streams_of
 from trainset.metadata.sync import SyncReport, Tally, drop_stream
 from trainset.metadata.table_base import TableReader
 from trainset.metadata.tables.contract import ContractBroken
-from trainset.metadata.tables.sync import sync_table
+from trainset.metadata.tables.sync import TableSync, sync_table
 from trainset.spec_metadata import MetadataSource
 from trainset.versions.base import Workspace
 
@@ -59,12 +59,32 @@ def sync_tables(
             tally.fail(stream, f"{source.name}/{name}", error)
             tally.keep(workspace, stream)
             continue
+        tally.notes += _notes(name, done)
         (tally.read if done.changed else tally.unchanged).append(stream)
         tally.keep(workspace, stream)
     for stream in set(streams_of(workspace, source.name)) - set(streams.values()):
         drop_stream(workspace, source.name, stream)
         tally.vanished.append(stream)
     return tally.report()
+
+
+def _notes(table: str, done: TableSync) -> list[str]:
+    """What a person wants to know of a sync that changed something."""
+    if not done.changed:
+        return []
+    c = done.counts
+    said = [f"{table}: {c.added:,} rows added, {c.changed:,} changed, {c.deleted:,} deleted"]
+    if done.evolution is not None:
+        e = done.evolution
+        said += [f"{table}: new column {name!r}" for name in e.added]
+        said += [f"{table}: new column {name!r} is not taken (contract)" for name in e.ignored]
+        said += [f"{table}: column {name!r} is gone, and null in new rows" for name in e.removed]
+        said += [f"{table}: {name!r} was {old} and is {new} now" for name, old, new in e.widened]
+        said += [
+            f"{table}: {name!r} is {new} now and stays {old} (contract)"
+            for name, old, new in e.kept
+        ]
+    return said
 
 
 def stream_name(table: str) -> str:

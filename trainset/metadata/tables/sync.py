@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 
 from trainset.errors import InputError
@@ -24,7 +23,7 @@ from trainset.metadata.store import (
 from trainset.metadata.table_base import TableReader, TableSession
 from trainset.metadata.tables.cast import NO_KEY, cast_values, plain_table
 from trainset.metadata.tables.chunks import chunk_folder
-from trainset.metadata.tables.compare import Comparison, compare
+from trainset.metadata.tables.compare import compare
 from trainset.metadata.tables.contract import Evolution
 from trainset.metadata.tables.delta import Delta
 from trainset.metadata.tables.guard import check_misfits, check_vanished
@@ -198,7 +197,7 @@ class _Sync:
         )
         base_rows = sum(part.file.rows for part in stored)
         check_vanished(compared.counts.vanished, base_rows, self.source, self.place)
-        parts = _after(stored, delta.parts, compared, index)
+        parts = compared.parts(stored, delta.parts, index.gone)
         old = load_rejected(self.workspace, self.source.name, self.stream) if self.base else []
         kept = old if ways.incremental or ways.appends else []
         rejected = standing(
@@ -244,14 +243,3 @@ class _Sync:
     def _stored_parts(self) -> list[LocalPart]:
         files = self.base.files if self.base else ()
         return [LocalPart(self.workspace.fetch(self.folder + file.path), file) for file in files]
-
-
-def _after(
-    stored: list[LocalPart], read: list[LocalPart], compared: Comparison, index: Index
-) -> list[tuple[LocalPart, np.ndarray]]:
-    """Parts of before and of this sync, each with which of its rows are in the table now."""
-    in_parts = compared.kept[~index.gone]  # rows that are gone lie in no part
-    bounds = np.cumsum([0, *(part.file.rows for part in read)])
-    parts = [(part, ~mask) for part, mask in zip(stored, compared.dead, strict=True)]
-    parts += [(p, in_parts[bounds[i] : bounds[i + 1]]) for i, p in enumerate(read)]
-    return [(part, mask) for part, mask in parts if mask.any()]
