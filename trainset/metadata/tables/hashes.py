@@ -89,7 +89,9 @@ def _text_words(values: pa.Array) -> Words:
     found = _mixed(lengths.astype(np.uint64))
     rows = np.flatnonzero(lengths <= _LONG)
     for at in range(0, _LONG, 8):
-        rows = rows[lengths[rows] > at]
+        longer = lengths[rows] > at
+        if not longer.all():
+            rows = rows[longer]
         if not len(rows):
             break
         left = np.minimum(lengths[rows] - at, 8).astype(np.uint64)
@@ -105,9 +107,15 @@ def _text_words(values: pa.Array) -> Words:
 
 def _mixed(words: Words) -> Words:
     words = words + _STEP
-    words = (words ^ (words >> np.uint64(30))) * _MIX1
-    words = (words ^ (words >> np.uint64(27))) * _MIX2
-    return words ^ (words >> np.uint64(31))
+    shifted = words >> np.uint64(30)  # one array for all three: memory is what costs here
+    words ^= shifted
+    words *= _MIX1
+    np.right_shift(words, np.uint64(27), out=shifted)
+    words ^= shifted
+    words *= _MIX2
+    np.right_shift(words, np.uint64(31), out=shifted)
+    words ^= shifted
+    return words
 
 
 def plain_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
