@@ -252,16 +252,22 @@ def read():
     assert "http://proxy" in seen
 
 
-def test_a_renewed_configuration_is_used_from_then_on(tmp_path: Path) -> None:
+def test_a_renewed_configuration_is_used_from_then_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     renews = """
 def read():
     record(id=1, text=config["token"])
+    print("was t0ken-that-nobody-sees is " + config["token"])
     say(type="CONTROL", control={"type": "CONNECTOR_CONFIG", "emitted_at": 1,
         "connectorConfig": {"config": {"token": "renewed"}}})
 """
     reader = _reader(tmp_path, renews)
     assert _read(reader, {})[0][0]["text"] == SECRET
     assert _read(reader, {})[0][0]["text"] == "renewed"
+    caplog.set_level(logging.INFO)
+    list(reader.open("t").read({}))
+    assert "was *** is ***" in caplog.text
 
 
 STUBBORN = """

@@ -62,6 +62,7 @@ class Connector:
         self._program, self._config, self._environment = program, config, environment
         self._known_spec, self._manifest = spec, manifest
         self._spec: Mapping[str, Any] | None = None
+        self._secrets: list[str] = []
         self._mask = masking([])
 
     def spec(self) -> Mapping[str, Any]:
@@ -69,14 +70,14 @@ class Connector:
         if self._spec is None:
             found = self._known_spec()
             if found is None:
-                self._mask = masking(self._config.secrets({}))
+                self._hide({})
                 found = (
                     self._only("spec", "SPEC", {})
                     .get("spec", {})
                     .get("connectionSpecification", {})
                 )
             self._config.refuse_clear_secrets(found)
-            self._mask = masking(self._config.secrets(found))
+            self._hide(found)
             self._spec = found
         return self._spec
 
@@ -172,12 +173,17 @@ class Connector:
         if not isinstance(renewed, Mapping):
             return
         self._config.update(renewed)
-        self._mask = masking([*self._config.secrets(self._spec or {})])
+        self._hide(self._spec or {})
         self._say(
             "WARN",
             "it renewed its configuration, which holds for this sync only; where an API gives out "
             "tokens that are good for one use, save the new one in the block",
         )
+
+    def _hide(self, spec: Mapping[str, Any]) -> None:
+        """Mask the secrets of now as well; those of before stay masked."""
+        self._secrets += self._config.secrets(spec)
+        self._mask = masking(self._secrets)
 
     def _say(self, level: str, text: str) -> None:
         first, _, rest = self._mask(text).partition("\n")
