@@ -25,6 +25,13 @@
     [local-store.cameras]
     folder = "/mnt/nas/cameras"
 
+    [secret.labels-db]                           # `from: block:labels-db` in the metadata section
+    value = "$LABELS_DB_URL"                     # postgresql://user:password@host/database
+
+    [secret.captions-api.value]                  # `config: block:captions-api` of a connector
+    url = "https://captions.acme.example"
+    token = "$CAPTIONS_TOKEN"
+
 Saving again updates. Done once, in a command: tasks that save one new block at the same time fail
 each other.
 """
@@ -38,6 +45,7 @@ from pathlib import Path
 from typing import Any
 
 from prefect.blocks.core import Block
+from prefect.blocks.system import Secret
 from pydantic import ValidationError
 
 from blocks import B2Bucket, B2Credentials, LedgerDatabase, LocalStore, MediaDestination
@@ -49,6 +57,7 @@ TYPES: dict[str, type[Block]] = {
     "media-destination": MediaDestination,
     "ledger-database": LedgerDatabase,
     "local-store": LocalStore,
+    "secret": Secret,
 }
 FROM_ENVIRONMENT = """
 [b2-credentials.default]
@@ -107,6 +116,8 @@ def _build(wanted: Mapping[str, Any], environment: Mapping[str, str]) -> list[tu
 
 
 def _value(where: str, key: str, value: Any, environment: Mapping[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {n: _value(where, f"{key}.{n}", one, environment) for n, one in value.items()}
     if not (isinstance(value, str) and value.startswith("$")):
         return value
     if not environment.get(value[1:]):

@@ -27,6 +27,7 @@ OTHERS = {
     "verify-transfer": "compare a commit's media with the places they were sent to",
     "doctor": "what this machine, its credentials and B2 settings lack, and how to mend it",
     "ui": "open the Prefect UI over the runs that were recorded here",
+    "install-connector": "install an Airbyte connector in an environment of its own",
     "register-blocks": "save the Prefect blocks for credentials and stores from the environment",
 }
 
@@ -80,6 +81,18 @@ def parser() -> argparse.ArgumentParser:
     )
     doctor.add_argument("--format", choices=["table", "json"], default="table")
     commands.add_parser("ui", help=OTHERS["ui"], description=OTHERS["ui"])
+    text = OTHERS["install-connector"]
+    connector = commands.add_parser("install-connector", help=text, description=text)
+    connector.add_argument(
+        "connectors",
+        nargs="+",
+        metavar="NAME==VERSION",
+        help="source-faker==7.2.1; airbyte-cdk runs low-code manifests",
+    )
+    connector.add_argument("--python", help="the interpreter it asks for (default: this one)")
+    connector.add_argument(
+        "--wheels", type=Path, help="a folder of packages, for machines without network"
+    )
     blocks = commands.add_parser(
         "register-blocks", help=OTHERS["register-blocks"], description=OTHERS["register-blocks"]
     )
@@ -150,6 +163,12 @@ def _dispatch(options: argparse.Namespace) -> int:
         from flows.server import serve_ui
 
         return serve_ui()
+    if options.command == "install-connector":
+        from trainset.metadata.airbyte.install import install_connector
+
+        for name in options.connectors:
+            install_connector(name, python=options.python, wheels=options.wheels)
+        return 0
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")
     if options.command == PLAN:
         from flows.adhoc_plan import run_plan

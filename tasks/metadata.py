@@ -9,6 +9,7 @@ from prefect.artifacts import create_markdown_artifact
 
 from tasks.policy import ONCE, RETRIED
 from tasks.say import tell
+from tasks.secret_blocks import open_block
 from trainset.report.markdown import align_markdown
 from trainset.run import metadata as step
 from trainset.run.context import RunContext
@@ -18,7 +19,7 @@ from trainset.run.reports import StageReport, SyncResult
 @task(name="sync-source", task_run_name="sync-source {source}", tags=["metadata"], **RETRIED)
 def sync_source(run: RunContext, source: str) -> SyncResult:
     """Read the new and changed records of one metadata source."""
-    return tell(step.sync_work(run, source))
+    return tell(step.sync_work(run, source, open_block=open_block))
 
 
 @task(name="align-annotations", task_run_name="align-annotations", **ONCE)

@@ -9,6 +9,7 @@ from prefect.artifacts import create_markdown_artifact
 
 from tasks.policy import ONCE, RETRIED
 from tasks.say import tell
+from tasks.secret_blocks import open_block
 from trainset.model import RunSummary
 from trainset.report.markdown import gate_markdown, run_markdown
 from trainset.run import publish as step
@@ -20,7 +21,8 @@ from trainset.run.reports import Exported, Published, StageReport
 @task(name="publish", task_run_name="publish", **RETRIED)
 def publish(run: RunContext, reports: Sequence[StageReport]) -> Published:
     """Ask the gate; when it is content commit, merge into main, and tag."""
-    published = tell(step.publish(run, sum(reports, StageReport())))
+    total = sum(reports, StageReport())
+    published = tell(step.publish(run, total, open_block=open_block))
     create_markdown_artifact(
         gate_markdown(published), key="gate-verdict", description="Why main moved, or did not"
     )

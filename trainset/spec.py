@@ -15,6 +15,7 @@ from pydantic import ConfigDict, Field, ValidationError, model_validator
 from trainset.errors import SpecError
 from trainset.model import Protection, StoreOptions
 from trainset.spec_media import MediaSource, RouteSpec, TransferSpec
+from trainset.spec_metadata import MetadataSource
 from trainset.spec_words import NAME, Bytes, Duration, Share, SpecModel, Words
 
 __all__ = [
@@ -40,22 +41,6 @@ __all__ = [
 
 MatchMethod = Literal["key", "path", "near", "filename", "sha256"]
 ColumnOp = Literal["image_info", "thumbnail", "phash", "ocr", "open_clip"]
-
-
-class MetadataSource(SpecModel):
-    """One place labels come from."""
-
-    name: str = Field(pattern=NAME)
-    from_: str = Field(alias="from", description="a file, or a folder of label files")
-    format: (
-        Literal["coco", "csv", "jsonl", "json", "yolo", "voc", "open-images"]
-        | Literal["label-studio", "cvat", "labelbox", "hf-folder", "subtitles"]
-        | Literal["label-studio-api"]  # a server, not a file
-        | None
-    ) = None  # None: recognised by content
-    media_column: str | None = Field(
-        default=None, description="the column that names the medium (tables); None: found"
-    )
 
 
 class ColumnSpec(SpecModel):
@@ -206,9 +191,7 @@ def parse_spec(data: dict[str, Any], *, folder: Path, origin: str = "spec") -> D
             "transfer": spec.transfer.model_copy(
                 update={"routes": tuple(_placed(r, folder) for r in spec.transfer.routes)}
             ),
-            "metadata": tuple(
-                m.model_copy(update={"from_": _absolute(m.from_, folder)}) for m in spec.metadata
-            ),
+            "metadata": tuple(m.placed(folder) for m in spec.metadata),
         }
     )
 

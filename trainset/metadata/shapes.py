@@ -65,6 +65,13 @@ def read_table(
     if not plain:
         return
     layout = find_layout([fields for _, fields in plain], media=media_column, place=place)
+    yield from label_rows(plain, layout, stream=stream)
+
+
+def label_rows(
+    plain: Sequence[tuple[str, Fields]], layout: Layout, *, stream: str
+) -> Iterator[Record | Rejected]:
+    """Records of the rows of one file or table: each with where it stands, and its fields."""
     fractions = are_fractions([fields for _, fields in plain], layout)
     names = NameRecords()
     for where, fields in plain:

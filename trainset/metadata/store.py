@@ -8,6 +8,7 @@ Only what the manifest names counts: readers never look for files by pattern.
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -44,6 +45,32 @@ class DataFile(Frozen):
     sha256: str
 
 
+class TableFacts(Frozen):
+    """What a manifest says of a stream that holds table rows instead of records.
+
+    Attributes:
+        arrow_schema: columns in their order, less the system columns: base64 of Arrow's own form.
+        generation: goes up when the table is read anew from nothing.
+        options: hash of all that shapes the rows; another one makes a new generation.
+    """
+
+    arrow_schema: str
+    key: tuple[str, ...] = ()
+    cursor: str | None = None
+    mode: str
+    generation: int = 1
+    options: str
+    media_column: str | None = None
+
+    @property
+    def columns(self) -> pa.Schema:
+        return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(self.arrow_schema)))
+
+
+def encode_schema(schema: pa.Schema) -> str:
+    return base64.b64encode(schema.serialize().to_pybytes()).decode()
+
+
 class Manifest(Frozen):
     """``_manifest.json``: the current files of one stream."""
 
@@ -56,6 +83,7 @@ class Manifest(Frozen):
     files: tuple[DataFile, ...] = ()
     quarantine: tuple[DataFile, ...] = ()
     columns: dict[str, str]  # name -> Arrow type
+    table: TableFacts | None = None  # None: the rows are records
 
     def encode(self) -> bytes:
         return encode(self.model_dump())
@@ -97,15 +125,29 @@ def manifests(
             yield parts[1], parts[2], Manifest.model_validate_json(files.read(path))
 
 
-def load_records(files: CommitFiles, sources: Collection[str] | None = None) -> pa.Table:
+def load_records(
+    files: CommitFiles,
+    sources: Collection[str] | None = None,
+    *,
+    rejected: list[tuple[str, Rejected]] | None = None,
+) -> pa.Table:
     """All current records of all streams, in the schema ``RECORDS``.
 
     Args:
         files: a workspace or a snapshot.
         sources: names of the sources wanted; None: all that the commit holds.
+        rejected: gets the rows of tables that are no labels, with the names of their sources.
     """
     tables = [RECORDS.empty_table()]
     for source, stream, manifest in manifests(files, sources):
+        if manifest.table is not None:
+            from trainset.metadata.tables.records import labels_of
+
+            labels = labels_of(files, source, stream, manifest)
+            tables.append(labels.records)
+            if rejected is not None:
+                rejected += [(source, item) for item in labels.rejected]
+            continue
         for part in manifest.files:
             path = files.fetch(folder_of(source, stream) + part.path)
             tables.append(pq.read_table(path, partitioning=None).cast(RECORDS))

@@ -49,14 +49,15 @@ class SyncReport(Frozen):
         default=(), description="records set aside (original kept), and files that cannot be used"
     )
     label_uris: dict[str, str] = Field(default_factory=dict, description="stream -> label file")
+    notes: tuple[str, ...] = Field(default=(), description="changes of tables, for the log")
 
     @property
     def changed(self) -> bool:
         return bool(self.read or self.vanished)
 
 
-class _Tally:
-    """A ``SyncReport`` that is being counted."""
+class Tally:
+    """A ``SyncReport`` that is being counted; for tables and for files."""
 
     def __init__(self, source: str) -> None:
         self.source = source
@@ -67,6 +68,7 @@ class _Tally:
         self.failed: list[str] = []
         self.rejected: list[Rejected] = []
         self.label_uris: dict[str, str] = {}
+        self.notes: list[str] = []
 
     def keep(self, workspace: Workspace, stream: str) -> None:
         """Count a stream as the workspace has it."""
@@ -101,6 +103,7 @@ class _Tally:
             failed=tuple(self.failed),
             rejected=tuple(self.rejected),
             label_uris=self.label_uris,
+            notes=tuple(self.notes),
         )
 
 
@@ -119,7 +122,7 @@ def sync_source(
     Raises:
         TransientError: try again; the workspace holds whole streams only, old or new.
     """
-    tally = _Tally(source.name)
+    tally = Tally(source.name)
     held = streams_of(workspace, source.name)
     try:
         reader.check()
@@ -147,7 +150,7 @@ def sync_source(
             tally.keep(workspace, name)
     else:
         for name in gone:
-            _drop(workspace, source.name, name)
+            drop_stream(workspace, source.name, name)
             tally.vanished.append(name)
     return tally.report()
 
@@ -157,7 +160,7 @@ def drop_unlisted(workspace: Workspace, keep: Iterable[str]) -> tuple[str, ...]:
     names = {path.split("/")[1] for path in workspace.list("meta/")} - set(keep)
     for name in names:
         for stream in streams_of(workspace, name):
-            _drop(workspace, name, stream)
+            drop_stream(workspace, name, stream)
     return tuple(sorted(names))
 
 
@@ -183,7 +186,7 @@ def _sync_stream(
     reader: Reader,
     stream: Stream,
     workspace: Workspace,
-    tally: _Tally,
+    tally: Tally,
     *,
     sync_id: str,
     now: datetime,
@@ -240,7 +243,7 @@ def _sync_stream(
     tally.rejected += rejected
 
 
-def _drop(workspace: Workspace, source: str, stream: str) -> None:
+def drop_stream(workspace: Workspace, source: str, stream: str) -> None:
     for path in workspace.list(folder_of(source, stream)):
         workspace.remove(path)
 

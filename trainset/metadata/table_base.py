@@ -67,6 +67,11 @@ class TableSession(Protocol):
         """
         ...
 
+    @property
+    def unchanged(self) -> bool:
+        """After ``read``: proven that no row was added, changed or deleted since the state."""
+        ...
+
     def live_keys(self) -> Iterator[pa.Table] | None:
         """The key columns of every row that exists; None when the source cannot say."""
         ...

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from trainset.metadata.layout import Box, Fields, Layout, box_values, find_box, get, plain_name
 from trainset.metadata.records import BadRecord, numbers
 
-_ROUNDING = 0.05  # how far a box in fractions may stick out and still be read as fractions
+ROUNDING = 0.05  # how far a box in fractions may stick out and still be read as fractions
 
 
 def are_fractions(records: Sequence[Fields], layout: Layout) -> bool:
@@ -20,7 +20,7 @@ def are_fractions(records: Sequence[Fields], layout: Layout) -> bool:
     some = False
     for values in _all_boxes(records, layout):
         some = True
-        if any(not -_ROUNDING <= v <= 1 + _ROUNDING for v in values):
+        if any(not -ROUNDING <= v <= 1 + ROUNDING for v in values):
             return False
         whole = whole and all(v == int(v) for v in values)
     return some and not whole

@@ -8,12 +8,15 @@ import pyarrow as pa
 
 from trainset.metadata import open_reader
 from trainset.metadata.align import align_annotations
+from trainset.metadata.base import Rejected
 from trainset.metadata.store import label_uris, load_records
-from trainset.metadata.sync import drop_unlisted, left_out_of_sync, sync_source
-from trainset.model import MetadataTotals
+from trainset.metadata.sync import SyncReport, drop_unlisted, left_out_of_sync, sync_source
+from trainset.metadata.tables.open import OpenBlock, open_tables, salt_of
+from trainset.model import LeftOut, MetadataTotals
 from trainset.run.alignment import alignment_before, put_alignment, read_times
 from trainset.run.context import Run, RunContext
 from trainset.run.reports import StageReport, SyncResult
+from trainset.spec import MetadataSource
 from trainset.tables.annotations import replace_annotations
 from trainset.tables.base import Table
 from trainset.tables.lance_store import LanceTableStore
@@ -23,22 +26,46 @@ MEDIA_COLUMNS = ["row_id", "key", "source_uri", "sha256", "width", "height"]
 MEDIA_COLUMNS += ["duration", "modality"]
 
 
-def sync_work(context: RunContext, name: str) -> SyncResult:
-    """Read what is new or changed in the metadata source ``name`` of the spec."""
+def sync_work(context: RunContext, name: str, *, open_block: OpenBlock | None = None) -> SyncResult:
+    """Read what is new or changed in the metadata source ``name`` of the spec.
+
+    Args:
+        open_block: looks up the blocks that the spec names; asked in this process, for what it
+            says is a secret.
+    """
     run = Run(context)
     source = next(s for s in context.spec.metadata if s.name == name)
-    report = sync_source(
-        open_reader(source, context.credentials),
-        source,
-        run.workspace,
-        sync_id=run.workspace.run_id,
-        now=context.started_at,
-    )
+    report = (_sync_tables if source.is_tables else _sync_files)(run, source, open_block)
     return SyncResult(
         source=name,
         rows=report.rows,
         quarantined=report.quarantined,
         left_out=tuple(left_out_of_sync(report)),
+        notes=report.notes,
+    )
+
+
+def _sync_files(run: Run, source: MetadataSource, _: OpenBlock | None) -> SyncReport:
+    return sync_source(
+        open_reader(source, run.context.credentials),
+        source,
+        run.workspace,
+        sync_id=run.workspace.run_id,
+        now=run.context.started_at,
+    )
+
+
+def _sync_tables(run: Run, source: MetadataSource, open_block: OpenBlock | None) -> SyncReport:
+    from trainset.metadata.tables.source import sync_tables  # late: drivers and a SQL engine
+
+    return sync_tables(
+        open_tables(source, open_block),
+        source,
+        run.workspace,
+        sync_id=run.workspace.run_id,
+        now=run.context.started_at,
+        salt=salt_of(source, open_block),
+        chunks=run.home.state / "chunks",
     )
 
 
@@ -51,7 +78,8 @@ def align_work(context: RunContext, synced: Sequence[SyncResult] = ()) -> StageR
     run = Run(context)
     names = [source.name for source in context.spec.metadata]
     drop_unlisted(run.workspace, names)
-    records = load_records(run.workspace, names)
+    no_labels: list[tuple[str, Rejected]] = []
+    records = load_records(run.workspace, names, rejected=no_labels)
     table = run.table("annotations")
     media = _media(run.table("media"))
     alignment = align_annotations(
@@ -79,9 +107,21 @@ def align_work(context: RunContext, synced: Sequence[SyncResult] = ()) -> StageR
     )
     return StageReport(
         metadata=totals,
-        left_out=tuple(item for result in synced for item in result.left_out),
+        left_out=(
+            *(item for result in synced for item in result.left_out),
+            *(_no_label(source, item) for source, item in no_labels),
+        ),
         ran=frozenset({"metadata"}) if synced or not names else frozenset(),
         alignment=report.model_dump(mode="json"),
+    )
+
+
+def _no_label(source: str, item: Rejected) -> LeftOut:
+    """A row of a table that is no label; the row itself is in the commit."""
+    record = f"#{item.record}" if item.record else ""
+    reason = item.reason if not record else f"{item.reason}; mend it in its table"
+    return LeftOut(
+        key=f"{source}/{item.stream}{record}", stage="metadata", kind=item.kind, reason=reason
     )
 
 

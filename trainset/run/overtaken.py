@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from trainset.errors import NotFound
+from trainset.metadata.tables.open import OpenBlock
 from trainset.run.context import Run, branches_of
 from trainset.run.metadata import align_work, sync_work
 from trainset.run.reports import StageReport
@@ -12,16 +13,17 @@ from trainset.versions.replay import replay
 EVENTS = "provenance/"
 
 
-def replayed_on_main(run: Run) -> Run:
+def replayed_on_main(run: Run, open_block: OpenBlock | None = None) -> Run:
     """The run's changes on a fresh branch from main; labels are matched again with all its media.
 
     Streams that moved on main too are synced again from main's state: cursors are never merged.
     """
     fresh = replay(run.home.versions, run.workspace)
-    return _matched(run, fresh.workspace.run_id, sorted({s for s, _ in fresh.moved_streams}))
+    moved = sorted({source for source, _ in fresh.moved_streams})
+    return _matched(run, fresh.workspace.run_id, moved, open_block)
 
 
-def taken_up(run: Run, report: StageReport) -> tuple[Run, int]:
+def taken_up(run: Run, report: StageReport, open_block: OpenBlock | None = None) -> tuple[Run, int]:
     """The run; one that a cut off publish had replayed goes on where it was replayed to.
 
     Returns the number of that replay, too (0: none). The cut may have come before moved streams
@@ -32,12 +34,12 @@ def taken_up(run: Run, report: StageReport) -> tuple[Run, int]:
         return run, 0
     sources = [source.name for source in run.spec.metadata] if report.metadata is not None else []
     newest = branches[-1]
-    return _matched(run, newest, sources), int(newest.rpartition(".r")[2])
+    return _matched(run, newest, sources, open_block), int(newest.rpartition(".r")[2])
 
 
-def _matched(run: Run, branch: str, sources: list[str]) -> Run:
+def _matched(run: Run, branch: str, sources: list[str], open_block: OpenBlock | None) -> Run:
     context = run.context.model_copy(update={"run_id": branch})
-    align_work(context, [sync_work(context, source) for source in sources])
+    align_work(context, [sync_work(context, name, open_block=open_block) for name in sources])
     again = Run(context)
     _drop_events_of_nothing(again)
     return again

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from trainset import __version__
 from trainset.errors import NotFound
 from trainset.identity import hash128
+from trainset.metadata.tables.open import OpenBlock
 from trainset.model import Commit, LeftOut
 from trainset.run import left_out
 from trainset.run.context import Run, RunContext
@@ -23,12 +24,16 @@ from trainset.versions.gate import GateInput, Verdict, judge, lost_columns
 SPEC = "_meta/spec.yaml"
 
 
-def publish(context: RunContext, report: StageReport) -> Published:
+def publish(
+    context: RunContext, report: StageReport, *, open_block: OpenBlock | None = None
+) -> Published:
     """Judge the run branch; if the gate is content, make main what it holds, and tag that.
 
     When main moved meanwhile, the run's row changes are replayed on the newest main and judged
     again, as often as it takes. Repeating a publish that was cut off is safe.
 
+    Args:
+        open_block: as for ``sync_work``: streams that moved on main are synced again.
     Raises:
         RowConflicts: main and the run changed the same values; nothing is merged.
     """
@@ -36,7 +41,7 @@ def publish(context: RunContext, report: StageReport) -> Published:
     head = run.home.versions.head()
     if head is not None and head.metadata.get("run_id") == context.run_id:
         return _published(run, head, head.parents, report, replayed=0)
-    run, replayed = taken_up(run, report)
+    run, replayed = taken_up(run, report, open_block)
     while True:
         base = run.workspace.base
         verdict = _judge(run, report)
@@ -59,7 +64,7 @@ def publish(context: RunContext, report: StageReport) -> Published:
             merged = run.workspace.merge()
         except MainMoved:
             replayed += 1
-            run = replayed_on_main(run)
+            run = replayed_on_main(run, open_block)
             continue
         parents = (base.id,) if base is not None else ()
         return _published(run, merged, parents, report, verdict, items, replayed=replayed)

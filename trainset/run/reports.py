@@ -79,10 +79,12 @@ class SyncResult(Frozen):
     rows: int = 0  # records of this source after the sync, changed or not
     quarantined: int = 0
     left_out: tuple[LeftOut, ...] = ()
+    notes: tuple[str, ...] = ()  # what changed in tables
 
     @property
     def said(self) -> str:
-        return f"{self.source}: {many(self.rows, 'record')}, {self.quarantined:,} quarantined"
+        counts = f"{many(self.rows, 'record')}, {self.quarantined:,} quarantined"
+        return "; ".join((f"{self.source}: {counts}", *self.notes))
 
 
 class CellWork(Frozen):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -27,7 +27,7 @@ def row_ids(keys: pa.ChunkedArray | pa.Array) -> pa.Array:
     """``identity.row_id`` of every key; no key is null."""
     (keys,) = pa.table({"key": keys}).columns
     raw = np.frombuffer(
-        _hash(lambda part: [_json(part["key"])], pa.table({"key": keys}), size=16), np.uint8
+        _hash(lambda part: [json_values(part["key"])], pa.table({"key": keys}), size=16), np.uint8
     )
     digits = np.empty((len(keys), 32), np.uint8)
     digits[:, 0::2] = _HEX[raw >> 4].reshape(-1, 16)
@@ -51,12 +51,26 @@ def row_fingerprints(rows: pa.Table, columns: Sequence[str]) -> pa.Array:
         ahead = "{"
         for name in names:
             yield _constant(f"{ahead}{canonical_json(name).decode()}:")
-            yield _json(part[name])
+            yield json_values(part[name])
             ahead = ","
         yield _constant("}")
 
     raw = _hash(pieces, rows.select(names), size=8)
     return pa.array(np.frombuffer(raw, ">u8").astype(np.uint64))
+
+
+def json_objects(fields: Mapping[str, pa.Array], rows: int) -> pa.StringArray:
+    """One JSON object a row, of JSON values by name, canonical; null where all of them are."""
+    pieces = []
+    for name in sorted(fields):
+        label = _constant(f"{canonical_json(name).decode()}:")
+        one = pc.binary_join_element_wise(label, fields[name].cast(_TEXT), _constant(","), _EMPTY)
+        pieces.append(pc.fill_null(one, _EMPTY))
+    if not pieces:
+        return pa.nulls(rows, pa.string())
+    inner = pc.utf8_rtrim(pc.binary_join_element_wise(*pieces, _EMPTY), ",")
+    made = pc.binary_join_element_wise(_constant("{"), inner, _constant("}"), _EMPTY)
+    return pc.if_else(pc.equal(inner, _EMPTY), pa.scalar(None, _TEXT), made).cast(pa.string())
 
 
 def _hash(
@@ -89,8 +103,12 @@ def _hash(
     return b"".join(found)
 
 
-def _json(values: pa.ChunkedArray) -> pa.Array:
-    """Values as canonical JSON, texts without nulls."""
+def json_values(values: pa.ChunkedArray | pa.Array) -> pa.Array:
+    """Values as canonical JSON, texts without nulls.
+
+    Raises:
+        TypeError: these are no texts, numbers, booleans or lists of a fixed number of floats.
+    """
     array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
     if array.null_count == len(array):
         return pa.repeat(_constant("null"), len(array))
@@ -99,6 +117,8 @@ def _json(values: pa.ChunkedArray) -> pa.Array:
         written = _quoted(array.cast(_TEXT))
     elif pa.types.is_float64(kind):
         written = _numbers(array)
+    elif pa.types.is_integer(kind) or pa.types.is_boolean(kind):
+        written = pc.cast(array, _TEXT)
     elif pa.types.is_fixed_size_list(kind) and pa.types.is_float64(kind.value_type):
         written = _number_lists(array)
     else:

@@ -132,7 +132,7 @@ class Database(Protocol):
     def chunks(
         self, table: SqlTable, where: str | None, after: Mapping[str, Any] | None
     ) -> Iterator[Chunk]:
-        """Slices of at most some 32 MB or 50,000 rows, in an order that ``after`` goes on from."""
+        """Slices of at most some 8 MB or 50,000 rows, in an order that ``after`` goes on from."""
         ...
 
     def resumable(self, table: SqlTable, after: Mapping[str, Any]) -> bool:

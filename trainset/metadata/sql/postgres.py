@@ -32,7 +32,7 @@ from trainset.metadata.sql.connection import SqlConnection
 from trainset.metadata.sql.keyset import key_chunks, text_literal
 from trainset.metadata.sql.postgres_catalog import list_tables, quoted
 
-_CHUNK_BYTES = 32 << 20  # of the table with its long values
+_CHUNK_BYTES = 8 << 20  # of the table with its long values; one is read as one is written
 _WRAP = 1 << 31
 _TID_RANGES = 140_000  # the version that finds a range of pages without reading the whole table
 _SETTINGS = (
