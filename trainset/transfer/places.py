@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -17,6 +18,7 @@ from trainset.transfer.ledger.base import Content, Ledger
 from trainset.transfer.route import HOME, Decision
 
 LOOKS = 100  # single looks of a run at one place before its listing costs less
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _ENTRY = np.dtype([("sha256", "S16"), ("size", "<i8")])  # half a sha256 tells objects apart
 
 
@@ -39,6 +41,11 @@ class Place:
     def stream_key(self, upload: str) -> str:
         """For bytes whose sha256 is not known before they are sent."""
         return f"{self.root}/u/{upload}"
+
+    def note_key(self, stream_key: str, sha256: str) -> str:
+        """Of the small object beside a streamed one that says its sha256: S3 takes metadata only
+        when an upload begins, and then nobody knows it."""
+        return f"{stream_key}.{sha256}"
 
     def uri(self, key: str) -> str:
         return self.store.uri(key) if self.absolute else key
@@ -150,12 +157,37 @@ def learn_contents(ledger: Ledger, place: Place) -> None:
     """
     if place.store.local_path(place.root) is not None:
         return
-    found = (
-        (name, Content(place.uri(info.key), info.size, info.version_id))
-        for info in place.store.list(f"{place.root}/")
-        if len(name := info.key.rsplit("/", 1)[-1]) == 64
-    )
-    ledger.know_contents(found)
+    ledger.know_contents(_contents(place))
+
+
+def _contents(place: Place) -> Iterator[tuple[str, Content]]:
+    """(sha256, content) of all objects; a streamed one is known by the note beside it."""
+    streams: dict[str, Content] = {}
+    notes: list[tuple[str, str]] = []
+    for info in place.store.list(f"{place.root}/"):
+        content = Content(place.uri(info.key), info.size, info.version_id)
+        name = info.key.rsplit("/", 1)[-1]
+        if is_stream(info.key):
+            if (noted := parse_note(info.key)) is not None:
+                notes.append(noted)
+            else:
+                streams[info.key] = content
+        elif len(name) == 64:
+            yield name, content
+    for key, sha256 in notes:
+        if key in streams:
+            yield sha256, streams[key]
+
+
+def is_stream(key: str) -> bool:
+    """Whether a key below the media is that of a streamed object, or of the note beside one."""
+    return key.split("/")[-2:-1] == ["u"]  # content lies in folders of two hex digits
+
+
+def parse_note(key: str) -> tuple[str, str] | None:
+    """(key of the streamed object, sha256) when ``key`` is of a note; see ``Place.note_key``."""
+    stream, _, sha256 = key.rpartition(".")
+    return (stream, sha256) if stream and _SHA256.fullmatch(sha256) else None
 
 
 class _Listed:
@@ -184,7 +216,7 @@ class _Listed:
         names = (
             (info.key.rsplit("/", 1)[-1], info.size)
             for info in place.store.list(f"{place.root}/")
-            if "/u/" not in info.key
+            if not is_stream(info.key)
         )
         entries = np.fromiter(
             ((bytes.fromhex(name[:32]), size) for name, size in names if len(name) == 64), _ENTRY
