@@ -9,6 +9,7 @@ from prefect import State, flow
 from prefect.runtime import flow_run
 from prefect.states import Failed
 from prefect.utilities.annotations import quote
+from pydantic import SecretStr
 
 from flows.naming import run_name
 from tasks import verify as verify_tasks
@@ -47,6 +48,7 @@ def verify_transfer(
         sample=dataset.transfer.sample if sample is None else sample,
         seed=seed,
         credentials=_credentials(dataset),
+        ledger_url=_ledger_url(dataset),
     )
     result = verify_tasks.verify_transfer(quote(work))
     if result.ok:
@@ -60,3 +62,11 @@ def _credentials(spec: DatasetSpec) -> Credentials | None:
     from blocks.resolve import resolve_credentials  # late: its AWS libraries take seconds
 
     return resolve_credentials(spec.credentials)
+
+
+def _ledger_url(spec: DatasetSpec) -> SecretStr | None:
+    if spec.transfer.ledger is None:
+        return None
+    from blocks.resolve import resolve_ledger_url
+
+    return resolve_ledger_url(spec.transfer.ledger)

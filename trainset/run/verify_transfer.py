@@ -7,18 +7,28 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
+from pydantic import SecretStr
+
 from trainset.dataset import Dataset
 from trainset.home import Home, open_home
 from trainset.model import Credentials, Frozen
 from trainset.report.wording import size
+from trainset.run.referenced import references
 from trainset.spec import DatasetSpec
 from trainset.stores import open_source, open_store
 from trainset.tables.base import Table
+from trainset.transfer.ledger import open_ledger
 from trainset.transfer.verify import same_place, verify_files
 from trainset.transfer.verify_report import Expected, Level, Source, VerifyResult
 
 SHOWN = 20  # faults in the terminal and in the UI; verify.json has all that are listed
 
+_BESIDE = {
+    "stream": "streams unreferenced",
+    "hidden": "hidden objects",
+    "versions": "surplus versions of",
+    "upload": "unfinished uploads",
+}
 _COLUMNS = (
     *("key", "uri", "size", "version_id", "sha256"),
     *("source_uri", "source_version", "source_state"),
@@ -42,6 +52,11 @@ class VerifyWork(Frozen):
     sample: float = 1.0
     seed: int = 0
     credentials: Credentials | None = None
+    ledger_url: SecretStr | None = None  # of a PostgreSQL ledger; None: TRAINSET_LEDGER, or a file
+
+
+def _plain(url: SecretStr | None) -> str | None:
+    return None if url is None else url.get_secret_value()
 
 
 def verify_transfer(
@@ -56,17 +71,20 @@ def verify_transfer(
     spec = work.spec
     home = open_home(spec.home, credentials=work.credentials, options=spec.store_options)
     dataset = Dataset(home, home.versions.snapshot(work.ref), work.ref)
-    result = verify_files(
-        media_of(dataset.open_table("media")),
-        home=home,
-        sources={m.name: open_source(m.from_, work.credentials) for m in spec.media},
-        level=max(work.level, "L2"),
-        sample=work.sample,
-        seed=work.seed,
-        whole=True,
-        open_place=lambda place: open_store(place, work.credentials, spec.store_options),
-        progress=progress,
-    )
+    with open_ledger(home.state, home.url, url=_plain(work.ledger_url)) as ledger:
+        result = verify_files(
+            media_of(dataset.open_table("media")),
+            home=home,
+            sources={m.name: open_source(m.from_, work.credentials) for m in spec.media},
+            level=max(work.level, "L2"),
+            sample=work.sample,
+            seed=work.seed,
+            whole=True,
+            open_place=lambda place: open_store(place, work.credentials, spec.store_options),
+            progress=progress,
+            referenced=lambda uris: references(home, ledger, uris),
+            parts=ledger.part_log(),
+        )
     _leave(home, work, dataset.commit.id, result)
     return result
 
@@ -114,6 +132,10 @@ def verify_text(result: VerifyResult) -> str:
         lines += [f"\n{fault.key}: {fault.kind}: {fault.reason}", f"  -> {fault.step}"]
     if (more := result.faulty - SHOWN) > 0:
         lines.append(f"\n… and {more:,} more, in verify.json")
+    for left in result.leftovers[:SHOWN]:
+        lines += [f"\n{left.uri}: {left.kind}: {left.reason}", f"  -> {left.step}"]
+    if (more := sum(k.count for k in result.beside) - SHOWN) > 0:
+        lines.append(f"\n… and {more:,} more left over, the first of each kind in verify.json")
     return "\n".join(lines)
 
 
@@ -131,6 +153,9 @@ def verify_rows(result: VerifyResult) -> Sequence[tuple[str, str]]:
         rows.append(("no sha256 known yet", f"{result.unhashed:,} objects: not read back"))
     if result.extra is not None:
         rows.append(("beside these", f"{result.extra:,} objects (older commits may own them)"))
+    for found in result.beside:
+        rows.append((_BESIDE[found.kind], f"{found.count:,} ({size(found.bytes)})"))
+    rows += [("not looked for", said) for said in result.not_listed]
     return rows
 
 

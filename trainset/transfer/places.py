@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -16,9 +15,9 @@ from trainset.stores import open_store
 from trainset.stores.base import ObjectStore
 from trainset.transfer.ledger.base import Content, Ledger
 from trainset.transfer.route import HOME, Decision
+from trainset.transfer.streams import is_stream, parse_note
 
 LOOKS = 100  # single looks of a run at one place before its listing costs less
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _ENTRY = np.dtype([("sha256", "S16"), ("size", "<i8")])  # half a sha256 tells objects apart
 
 
@@ -41,11 +40,6 @@ class Place:
     def stream_key(self, upload: str) -> str:
         """For bytes whose sha256 is not known before they are sent."""
         return f"{self.root}/u/{upload}"
-
-    def note_key(self, stream_key: str, sha256: str) -> str:
-        """Of the small object beside a streamed one that says its sha256: S3 takes metadata only
-        when an upload begins, and then nobody knows it."""
-        return f"{stream_key}.{sha256}"
 
     def uri(self, key: str) -> str:
         return self.store.uri(key) if self.absolute else key
@@ -177,17 +171,6 @@ def _contents(place: Place) -> Iterator[tuple[str, Content]]:
     for key, sha256 in notes:
         if key in streams:
             yield sha256, streams[key]
-
-
-def is_stream(key: str) -> bool:
-    """Whether a key below the media is that of a streamed object, or of the note beside one."""
-    return key.split("/")[-2:-1] == ["u"]  # content lies in folders of two hex digits
-
-
-def parse_note(key: str) -> tuple[str, str] | None:
-    """(key of the streamed object, sha256) when ``key`` is of a note; see ``Place.note_key``."""
-    stream, _, sha256 = key.rpartition(".")
-    return (stream, sha256) if stream and _SHA256.fullmatch(sha256) else None
 
 
 class _Listed:

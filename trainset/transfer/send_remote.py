@@ -14,7 +14,7 @@ from trainset.stores.held import hash_object
 from trainset.transfer.base import Outcome, SourceFile
 from trainset.transfer.claims import Lanes
 from trainset.transfer.deliver import Delivery, Put, errors_of
-from trainset.transfer.places import Held, Place, parse_note
+from trainset.transfer.places import Held, Place
 from trainset.transfer.plan import turned_away
 from trainset.transfer.read import Probe, check_unchanged
 from trainset.transfer.remote import (
@@ -28,6 +28,7 @@ from trainset.transfer.remote import (
 )
 from trainset.transfer.route import Decision
 from trainset.transfer.server_copy import CopyRefused, ServerCopier
+from trainset.transfer.streams import note_key, parse_note
 
 if TYPE_CHECKING:
     from trainset.stores.s3 import S3Store
@@ -120,7 +121,7 @@ class RemoteSender:
         if outcome.uri == streamed.uri:
             return outcome
         _delete(place, key, info)
-        _delete(place, place.note_key(key, sha256), None)
+        _delete(place, note_key(key, sha256), None)
         reason = f"its bytes were in the home already; what was streamed to {key} is deleted"
         return outcome.model_copy(update={"moved_bytes": moved, "reason": reason})
 
@@ -210,7 +211,7 @@ def _note_sha256(place: Place, key: str, sha256: str) -> None:
     """Say beside a streamed object what its bytes are, for whoever has no ledger."""
     line = f"{sha256}  {key.rsplit('/', 1)[-1]}\n".encode()
     with errors_of(place):
-        place.store.put(place.note_key(key, sha256), line, content_type="text/plain")
+        place.store.put(note_key(key, sha256), line, content_type="text/plain")
 
 
 def _noted_sha256(place: Place, key: str) -> str | None:

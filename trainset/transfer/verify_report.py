@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 from trainset.model import Frozen
+from trainset.transfer.leftovers import KindCount, Leftover
 
 Level = Literal["L0", "L1", "L2", "L3", "L4"]
 
@@ -93,6 +94,8 @@ class VerifyResult(Frozen):
             the bytes they should.
         unhashed: objects whose sha256 nobody knows yet: they cannot be read against anything.
         extra: objects beside the expected ones; older commits may own them, so they are no fault.
+        beside, leftovers: what is stored without need, by kind, and the first of each kind;
+            ``not_listed`` says what could not be looked for.
         faults: the first ``FAULTS_LISTED``, by key of the object; ``faulty`` counts all.
     """
 
@@ -111,6 +114,9 @@ class VerifyResult(Frozen):
     unhashed: int = 0
     extra: int | None = None
     extras: tuple[str, ...] = ()
+    beside: tuple[KindCount, ...] = ()
+    leftovers: tuple[Leftover, ...] = ()
+    not_listed: tuple[str, ...] = ()
     faults: tuple[ObjectFault, ...] = ()
 
     @property

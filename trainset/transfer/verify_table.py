@@ -91,6 +91,11 @@ class VerifyTable:
         rows = self._db.execute(query, (place, key, version_id))
         return [(number, _expected(rest)) for number, *rest in rows]
 
+    def has(self, place: str, key: str) -> bool:
+        """Whether some file has this object."""
+        query = "SELECT 1 FROM file WHERE place = ? AND object = ? LIMIT 1"
+        return self._db.execute(query, (place, key)).fetchone() is not None
+
     def count_objects(self) -> tuple[int, int]:
         """Distinct objects without a fault so far, and how many of them have no known sha256."""
         query = (
