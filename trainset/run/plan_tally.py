@@ -79,6 +79,9 @@ class Tally:
         self.work = Workload()
         self.elsewhere: _Pair = [0, 0]  # to folders that rules name
         self.home_bytes = 0  # that come to the home, or may
+        self.adopting: _Pair = [0, 0]  # of reference sources: they stay where they are
+        self.read_in_place: _Pair = [0, 0]  # of these, what is read of them
+        self.repinning = 0  # of these, files that a row pins in another version
         self.returned = 0
         self._lock_days = spec.protect.lock_days
         self._buckets = {m.name for m in spec.media if is_bucket(m.from_)}
@@ -105,8 +108,13 @@ class Tally:
         if planned.what != "move":
             return
         if file.source in self._reference:
-            if file.source in self._buckets and self._reference[file.source]:
-                self.work.add_adopted(min(file.size, MEMORY_BYTES))
+            _count(self.adopting, file.size)
+            self.repinning += planned.known
+            if self._reference[file.source]:
+                read = min(file.size, MEMORY_BYTES)
+                _count(self.read_in_place, read)
+                if file.source in self._buckets:
+                    self.work.add_adopted(read)
             return
         if decision.to is None:
             self.home_bytes += file.size
