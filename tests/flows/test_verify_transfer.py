@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from services.tiny_source import MEDIA, TinySource, make_tiny_source
 
 from flows import adhoc
 from flows.__main__ import main, parser
 from trainset.run import local
+from trainset.transfer.provenance import verify_events
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +64,16 @@ def test_a_whole_home_is_clean_and_a_broken_one_ends_with_1(
         said = capsys.readouterr().out
         assert f"{row['key']}: checksum-mismatch: the store holds sha256" in said
         assert "-> delete the object" in said
-        assert [f["kind"] for f in _page(tiny)["faults"]] == ["checksum-mismatch"]
+        page = _page(tiny)
+        assert [f["kind"] for f in page["faults"]] == ["checksum-mismatch"]
+        story = [h for h in tiny.open().trace(row["key"]).story if h.run_id == page["run_id"]]
+        (told,) = story
+        assert (told.type, told.facts["relationship"]) == ("VERIFY", "failure")
+        assert "checksum-mismatch" in told.text
+        folder = Path(tiny.home.url) / "runs" / page["run_id"] / "provenance"
+        parts = sorted(folder.glob("*.parquet"))
+        assert verify_events(parts, page["run_id"]) == page["provenance"]
+        assert sum(pq.read_metadata(part).num_rows for part in parts) == MEDIA
     finally:
         place.write_bytes(data)
 

@@ -12,6 +12,7 @@ from trainset.identity import row_id
 from trainset.model import LeftOut, Protection, TransferTotals
 from trainset.run.context import Run, RunContext, now
 from trainset.run.plan_inputs import gone_keys
+from trainset.run.provenance import note_replayed
 from trainset.run.reports import BatchResult, TransferBatch, TransferWork
 from trainset.stores import check_adoptable, open_source, open_store
 from trainset.stores.base import ReadStore
@@ -170,7 +171,7 @@ def _open_ledger(run: Run) -> None:
     with run.ledger as ledger:
         fetch_from_store(ledger, run.home.store)
         if run.context.retry_dead:
-            ledger.revive()
+            note_replayed(run, ledger)
 
 
 def _base(media: Table | None) -> BaseIndex:

@@ -13,6 +13,7 @@ from trainset.dataset import Dataset
 from trainset.home import Home, open_home
 from trainset.model import Credentials, Frozen
 from trainset.report.wording import size
+from trainset.run.provenance import verify_events
 from trainset.run.referenced import references
 from trainset.spec import DatasetSpec
 from trainset.stores import open_source, open_store
@@ -64,6 +65,8 @@ def verify_transfer(
 ) -> VerifyResult:
     """Verify all media of a commit, and leave ``runs/<run id>/verify.json`` in the home.
 
+    Beside it ``provenance/`` has a VERIFY event for every file that was looked at.
+
     Raises:
         NotFound: no home, or no such ref.
         TransientError: a store failed too often; run again.
@@ -71,7 +74,10 @@ def verify_transfer(
     spec = work.spec
     home = open_home(spec.home, credentials=work.credentials, options=spec.store_options)
     dataset = Dataset(home, home.versions.snapshot(work.ref), work.ref)
-    with open_ledger(home.state, home.url, url=_plain(work.ledger_url)) as ledger:
+    with (
+        open_ledger(home.state, home.url, url=_plain(work.ledger_url)) as ledger,
+        verify_events(home, spec, work.run_id, work.at) as (on_file, head),
+    ):
         result = verify_files(
             media_of(dataset.open_table("media")),
             home=home,
@@ -82,10 +88,11 @@ def verify_transfer(
             whole=True,
             open_place=lambda place: open_store(place, work.credentials, spec.store_options),
             progress=progress,
+            on_file=on_file,
             referenced=lambda uris: references(home, ledger, uris),
             parts=ledger.part_log(),
         )
-    _leave(home, work, dataset.commit.id, result)
+    _leave(home, work, dataset.commit.id, result, head)
     return result
 
 
@@ -108,10 +115,13 @@ def _expected(row: dict[str, Any]) -> Expected:
         sha256=row["sha256"],
         pinned=same_place(row["uri"], row["source_uri"] or ""),
         source=Source(name, path, row["size"], row["source_version"], None) if there else None,
+        source_uri=row["source_uri"],
     )
 
 
-def _leave(home: Home, work: VerifyWork, commit: str, result: VerifyResult) -> None:
+def _leave(
+    home: Home, work: VerifyWork, commit: str, result: VerifyResult, head: Sequence[str]
+) -> None:
     page = {
         "run_id": work.run_id,
         "at": work.at.isoformat(),
@@ -119,6 +129,7 @@ def _leave(home: Home, work: VerifyWork, commit: str, result: VerifyResult) -> N
         "commit": commit,
         "ok": result.ok,
         "statement": result.statement,
+        "provenance": head[0] if head else None,
         **result.model_dump(mode="json"),
     }
     body = json.dumps(page, indent=2, ensure_ascii=False) + "\n"

@@ -73,6 +73,7 @@ def expected_of(outcome: Outcome) -> Expected:
         sha256=outcome.sha256,
         pinned=same_place(outcome.uri, file.uri),
         source=Source(file.source, file.path, file.size, file.version, file.version_id),
+        source_uri=file.uri,
     )
 
 

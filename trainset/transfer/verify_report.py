@@ -48,6 +48,7 @@ class Expected(NamedTuple):
         key: of the media row.
         uri: relative to the home, or absolute.
         pinned: reference mode: the version counts, also when a newer one is current.
+        source_uri: absolute, for people and provenance.
     """
 
     key: str
@@ -58,6 +59,7 @@ class Expected(NamedTuple):
     sha256: str | None = None
     pinned: bool = False
     source: Source | None = None
+    source_uri: str | None = None
 
 
 class ObjectFault(Frozen):
@@ -74,10 +76,13 @@ class ObjectFault(Frozen):
 class FileCheck(NamedTuple):
     """How one file did: the level that it reached, or its fault. Neither: it was not looked at."""
 
-    key: str
-    uri: str
+    file: Expected
     level: Level | None
     fault: ObjectFault | None
+
+    @property
+    def key(self) -> str:
+        return self.file.key
 
 
 FileSink = Callable[[FileCheck], None]

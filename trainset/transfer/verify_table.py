@@ -48,7 +48,7 @@ class VerifyTable:
                 file.sha256,
                 file.key,
                 file.uri,
-                json.dumps([file.size, file.etag, file.pinned, file.source]),
+                json.dumps([file.size, file.etag, file.pinned, file.source, file.source_uri]),
             )
             for place, key, file in files
         )
@@ -130,10 +130,12 @@ class VerifyTable:
 
     def checks(self) -> Iterator[FileCheck]:
         """How every file did, in the order they came in."""
-        query = "SELECT key, uri, level, fault FROM file LEFT JOIN verdict USING (id) ORDER BY id"
-        for key, uri, level, text in self._db.execute(query):
+        query = (
+            f"SELECT level, fault, {_COLUMNS} FROM file LEFT JOIN verdict USING (id) ORDER BY id"
+        )
+        for level, text, *rest in self._db.execute(query):
             found = ObjectFault.model_validate_json(text) if text else None
-            yield FileCheck(key, uri, None if found else level, found)
+            yield FileCheck(_expected(rest), None if found else level, found)
 
 
 _COLUMNS = "key, uri, version_id, sha256, data"
@@ -141,7 +143,7 @@ _COLUMNS = "key, uri, version_id, sha256, data"
 
 def _expected(row: list[str]) -> Expected:
     key, uri, version_id, sha256, data = row
-    size, etag, pinned, source = json.loads(data)
+    size, etag, pinned, source, source_uri = json.loads(data)
     return Expected(
         key=key,
         uri=uri,
@@ -151,4 +153,5 @@ def _expected(row: list[str]) -> Expected:
         sha256=sha256,
         pinned=pinned,
         source=Source(*source) if source else None,
+        source_uri=source_uri,
     )
