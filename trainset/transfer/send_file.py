@@ -12,6 +12,7 @@ from trainset.transfer.base import Outcome, SourceFile
 from trainset.transfer.claims import Lanes
 from trainset.transfer.deliver import Delivery, Put, Route, errors_of
 from trainset.transfer.ledger.base import Claim, Ledger, LedgerRow
+from trainset.transfer.patience import patiently
 from trainset.transfer.places import Held, Place, Places
 from trainset.transfer.plan import turned_away
 from trainset.transfer.read import Content, Probe, check_unchanged, read_pinned
@@ -116,12 +117,17 @@ class FileSender:
                 return self._copier.copy(file, store, pinned, place, content.sha256, facts.mime)
             except CopyRefused:
                 pass
-        try:
+
+        def put() -> Put:
             return Put(self._put_once(place, content, facts), file.size)
+
+        by_file = content.data is None  # it is read once more
+        try:
+            return patiently(put, local=by_file)
         except ChecksumMismatch:
             # Changed under our hands, or damaged on the way: the second says which.
             check_unchanged(file, store)
-            return Put(self._put_once(place, content, facts), file.size)
+            return patiently(put, local=by_file)
 
     def _put_once(self, place: Place, content: Content, facts: MediaFacts) -> Held:
         key = place.key(content.sha256)
