@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 
 from tqdm import tqdm
 
+from flows.resolved import credentials_of, destinations_of, has_blocks
 from trainset.model import Credentials
+from trainset.run.destinations import Destinations
 from trainset.run.plan_report import plan_report
 from trainset.run.plan_text import plan_text
-from trainset.spec import load_spec
+from trainset.spec import DatasetSpec, load_spec
 from trainset.transfer.rates import load_rates
 
 
@@ -18,6 +20,7 @@ def run_plan(options: argparse.Namespace) -> int:
     """Print what a transfer would move and cost; progress goes to stderr."""
     spec = load_spec(options.spec)
     rates = load_rates(options.rates)
+    credentials, destinations = _resolved(spec)
     with tqdm(desc="listing", unit=" files", disable=None) as bar:
 
         def show(listed: int) -> None:
@@ -25,7 +28,8 @@ def run_plan(options: argparse.Namespace) -> int:
 
         report = plan_report(
             spec,
-            _credentials(spec.credentials),
+            credentials,
+            destinations=destinations,
             now=datetime.now(UTC),
             bandwidth=options.bandwidth,
             rates=rates,
@@ -37,12 +41,10 @@ def run_plan(options: argparse.Namespace) -> int:
     return 0
 
 
-def _credentials(block: str | None) -> Credentials | None:
-    if block is None:
-        return None
+def _resolved(spec: DatasetSpec) -> tuple[Credentials | None, Destinations]:
+    if not has_blocks(spec):
+        return None, {}
     from flows.server import managed_server  # blocks lie on a server
 
     with managed_server():
-        from blocks.resolve import resolve_credentials
-
-        return resolve_credentials(block)
+        return credentials_of(spec), destinations_of(spec)

@@ -13,6 +13,7 @@ import pytest
 from services.tiny_source import TinySource, make_tiny_source, picture
 
 from trainset import open as open_dataset
+from trainset.errors import InputError
 from trainset.run.local import run_pipeline
 from trainset.run.media_rows import write_rows
 from trainset.run.provenance import config_hash
@@ -82,9 +83,21 @@ def test_what_can_be_no_file_is_counted_and_listed(tiny: TinySource) -> None:
     assert (again.transfer.failed, again.known_left_out) == (1, summary.known_left_out + 2)
 
 
-def test_a_rule_cannot_name_a_block(tiny: TinySource) -> None:
-    with pytest.raises(ValueError, match="do not take blocks"):
-        with_transfer(tiny, routes=[{"name": "x", "to": "block:archive"}], unmatched="home")
+def test_a_block_that_nobody_resolved_is_said_with_the_way_out(tiny: TinySource) -> None:
+    spec = with_transfer(tiny, routes=[{"name": "x", "to": "block:archive"}], unmatched="home")
+    with pytest.raises(InputError, match="python -m flows"):
+        run_pipeline(spec)
+    with pytest.raises(ValueError, match="a block is named as in block:archive"):
+        with_transfer(tiny, routes=[{"name": "x", "to": "block:a/b/c"}], unmatched="home")
+
+
+def test_a_folder_that_cannot_keep_what_the_dataset_asks_is_refused_before_anything_moves(
+    tiny: TinySource, tmp_path: Path
+) -> None:
+    route = {"name": "x", "to": str(tmp_path / "nas"), "protect": {"lock_days": 3}}
+    with pytest.raises(InputError, match="can neither lock nor encrypt"):
+        run_pipeline(with_transfer(tiny, routes=[route], unmatched="home"))
+    assert not (tmp_path / "nas").exists()
 
 
 def test_a_rule_that_must_take_every_file_says_which_it_did_not(tiny: TinySource) -> None:

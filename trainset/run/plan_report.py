@@ -11,6 +11,7 @@ from typing import Literal
 
 from trainset.model import Credentials, Frozen
 from trainset.report.wording import many, size
+from trainset.run.destinations import Destinations
 from trainset.run.plan_inputs import Progress, gone_keys, is_bucket, list_all, open_base
 from trainset.run.plan_tally import COLUMNS, Count, RuleLine, SourceLine, Tally
 from trainset.spec import DatasetSpec
@@ -96,6 +97,7 @@ def plan_report(
     spec: DatasetSpec,
     credentials: Credentials | None = None,
     *,
+    destinations: Destinations | None = None,
     now: datetime,
     bandwidth: str | None = None,
     rates: RateCard | None = None,
@@ -106,6 +108,8 @@ def plan_report(
     """List the sources, and plan against the home's newest commit.
 
     Args:
+        destinations: the places of rules that say ``to: block:<name>``, by that word; one that
+            is not there is taken for a bucket.
         now: aware; ages of files are counted from it.
         bandwidth: of the line, as ``500Mbit/s``; None: the spec's limit. Of a timetable the
             slowest rate counts.
@@ -136,7 +140,7 @@ def plan_report(
         unlisted=unlisted.keys(),
         gone=gone_keys(base.media, spec, credentials),
     )
-    tally = Tally(spec)
+    tally = Tally(spec, destinations or {})
     for planned in planner.decide(list_all(spec, credentials, unlisted, refuse, progress)):
         tally.add(planned)
     absent = {True: 0, False: 0}

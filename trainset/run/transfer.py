@@ -11,6 +11,7 @@ from typing import IO
 from trainset.identity import row_id
 from trainset.model import LeftOut, Protection, TransferTotals
 from trainset.run.context import Run, RunContext, now
+from trainset.run.destinations import protection_of
 from trainset.run.plan_inputs import gone_keys
 from trainset.run.provenance import note_replayed
 from trainset.run.reports import BatchResult, TransferBatch, TransferWork
@@ -41,6 +42,7 @@ def plan_work(context: RunContext) -> TransferWork:
     run = Run(context)
     if run.spec.protect != Protection():
         check_destination(run.home.store, run.spec.protect, now=context.started_at)
+    _check_places(run)
     for source in run.spec.media:
         if source.mode == "reference":
             check_adoptable(open_store(source.from_, context.credentials))
@@ -164,6 +166,25 @@ def _pins(media: Table | None, files: Sequence[SourceFile]) -> dict[str, str]:
     asked = ", ".join(f"'{row_id(file.key)}'" for file in files)
     rows = media.scan(["key", "version_id"], where=f"row_id in ({asked})").read_all().to_pylist()
     return {row["key"]: row["version_id"] for row in rows if row["version_id"]}
+
+
+def _check_places(run: Run) -> None:
+    """Make sure that the places of rules are known, and can keep what is asked of them.
+
+    Raises:
+        InputError: a block that nobody resolved; or lists what must be mended.
+    """
+    seen = set[tuple[str, Protection]]()
+    for route in run.spec.transfer.routes:
+        if route.to is None:
+            continue
+        place = run.open_place(route.to, route.protect)  # makes no request
+        asked = route.protect or protection_of(route.to, run.context.destinations)
+        asked = asked or run.spec.protect
+        if asked == Protection() or (route.to, asked) in seen:
+            continue
+        seen.add((route.to, asked))
+        check_destination(place, asked, now=run.context.started_at, mode="destination")
 
 
 def _open_ledger(run: Run) -> None:

@@ -7,16 +7,17 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 
 from trainset.dataset import Dataset
 from trainset.home import Home, open_home
 from trainset.model import Credentials, Frozen
 from trainset.report.wording import size
+from trainset.run.destinations import Destinations, open_destination
 from trainset.run.provenance import verify_events
 from trainset.run.referenced import references
 from trainset.spec import DatasetSpec
-from trainset.stores import open_source, open_store
+from trainset.stores import open_source
 from trainset.tables.base import Table
 from trainset.transfer.ledger import open_ledger
 from trainset.transfer.verify import same_place, verify_files
@@ -53,6 +54,7 @@ class VerifyWork(Frozen):
     sample: float = 1.0
     seed: int = 0
     credentials: Credentials | None = None
+    destinations: Destinations = Field(default_factory=dict)  # behind blocks that rules name
     ledger_url: SecretStr | None = None  # of a PostgreSQL ledger; None: TRAINSET_LEDGER, or a file
 
 
@@ -86,7 +88,12 @@ def verify_transfer(
             sample=work.sample,
             seed=work.seed,
             whole=True,
-            open_place=lambda place: open_store(place, work.credentials, spec.store_options),
+            open_place=lambda place: open_destination(
+                place,
+                work.destinations,
+                credentials=work.credentials,
+                options=spec.store_options,
+            ),
             progress=progress,
             on_file=on_file,
             referenced=lambda uris: references(home, ledger, uris),
