@@ -7,12 +7,10 @@ from datetime import UTC, datetime
 
 from tqdm import tqdm
 
-from flows.resolved import credentials_of, destinations_of, has_blocks
-from trainset.model import Credentials
-from trainset.run.destinations import Destinations
+from flows.resolved import resolved_aside
 from trainset.run.plan_report import plan_report
 from trainset.run.plan_text import plan_text
-from trainset.spec import DatasetSpec, load_spec
+from trainset.spec import load_spec
 from trainset.transfer.rates import load_rates
 
 
@@ -20,7 +18,7 @@ def run_plan(options: argparse.Namespace) -> int:
     """Print what a transfer would move and cost; progress goes to stderr."""
     spec = load_spec(options.spec)
     rates = load_rates(options.rates)
-    credentials, destinations = _resolved(spec)
+    credentials, destinations = resolved_aside(spec)
     with tqdm(desc="listing", unit=" files", disable=None) as bar:
 
         def show(listed: int) -> None:
@@ -39,12 +37,3 @@ def run_plan(options: argparse.Namespace) -> int:
         )
     print(report.model_dump_json(indent=2) if options.format == "json" else plan_text(report))
     return 0
-
-
-def _resolved(spec: DatasetSpec) -> tuple[Credentials | None, Destinations]:
-    if not has_blocks(spec):
-        return None, {}
-    from flows.server import managed_server  # blocks lie on a server
-
-    with managed_server():
-        return credentials_of(spec), destinations_of(spec)

@@ -43,6 +43,16 @@ def destinations_of(spec: DatasetSpec) -> dict[str, Destination]:
     return {to: resolve_destination(to) for to in named}
 
 
+def resolved_aside(spec: DatasetSpec) -> tuple[Credentials | None, dict[str, Destination]]:
+    """Credentials and destinations for a command that runs no flow; a server only if it must."""
+    if not has_blocks(spec):
+        return None, {}
+    from flows.server import managed_server  # blocks lie on a server
+
+    with managed_server():
+        return credentials_of(spec), destinations_of(spec)
+
+
 def _named(spec: DatasetSpec) -> list[str]:
     places = (route.to for route in spec.transfer.routes)
     return list(dict.fromkeys(to for to in places if to is not None and to.startswith(BLOCK)))

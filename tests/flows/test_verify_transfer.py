@@ -78,6 +78,20 @@ def test_a_whole_home_is_clean_and_a_broken_one_ends_with_1(
         place.write_bytes(data)
 
 
+def test_a_dry_run_needs_no_server_and_leaves_nothing(
+    tiny: TinySource, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adhoc, "managed_server", None)
+    runs = sorted((tiny.root / "home" / "runs").iterdir())
+    spec = str(tiny.root / "dataset.yaml")
+    assert main(["verify-transfer", spec, "--dry-run", "--sample", "50%"]) == 0
+    said = capsys.readouterr().out
+    assert f"{MEDIA} files in {MEDIA} objects" in said
+    assert "L3  0 List calls, 7 objects read back" in said
+    assert "0.5 of the objects are drawn" in said
+    assert sorted((tiny.root / "home" / "runs").iterdir()) == runs
+
+
 @pytest.mark.usefixtures("here")
 def test_a_ref_that_is_not_there_is_named(
     tiny: TinySource, capsys: pytest.CaptureFixture[str]

@@ -120,7 +120,7 @@ def plan_report(
     Raises:
         NotFound, AccessDenied, InputError: of a source, of the home, or the bandwidth.
     """
-    bytes_per_s = _bytes_per_s(bandwidth or spec.transfer.bandwidth)
+    bytes_per_s = slowest_rate(bandwidth or spec.transfer.bandwidth)
     base = open_base(spec, credentials)
     unlisted: dict[str, str] = {}
     unusable = 0
@@ -183,7 +183,7 @@ def plan_report(
     )
 
 
-def _bytes_per_s(bandwidth: str | None) -> float | None:
+def slowest_rate(bandwidth: str | None) -> float | None:
     """The slowest of a timetable's rates, or None where there is no limit."""
     if bandwidth is None:
         return None

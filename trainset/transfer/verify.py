@@ -112,7 +112,7 @@ def verify_files(
     """
     table = VerifyTable()
     try:
-        table.add(((*_place_of(file.uri), file) for file in files), seed)
+        table.add(((*place_of(file.uri), file) for file in files), seed)
         extra, extras = 0, list[str]()
         objects = unhashed = read = clean = size = 0
         stores: dict[str, ReadStore] = {}
@@ -187,7 +187,7 @@ def _open(
     return stores
 
 
-def _place_of(uri: str) -> tuple[str, str]:
+def place_of(uri: str) -> tuple[str, str]:
     """Where a uri lies: a place to open, and the object's key there."""
     scheme, _, rest = uri.partition("://")
     if not rest:
@@ -198,4 +198,4 @@ def _place_of(uri: str) -> tuple[str, str]:
 
 def same_place(uri: str, other: str) -> bool:
     """Whether two absolute uris name one object: media of reference mode stay at their source."""
-    return "://" in uri and _place_of(uri) == _place_of(other)
+    return "://" in uri and place_of(uri) == place_of(other)

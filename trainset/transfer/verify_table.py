@@ -113,6 +113,24 @@ class VerifyTable:
         )
         return self._db.execute(query, (count,)).fetchall()
 
+    def place_loads(self) -> list[tuple[str, int, int, int]]:
+        """(place, distinct objects, their bytes, those without a known sha256), by place."""
+        query = (
+            "SELECT place, count(*), sum(size), sum(hash IS NULL) FROM (SELECT place, "
+            f"max(json_extract(data, '$[0]')) AS size, max(sha256) AS hash FROM file "
+            f"GROUP BY {_OBJECT}) GROUP BY place ORDER BY place"
+        )
+        return self._db.execute(query).fetchall()
+
+    def source_loads(self) -> list[tuple[str, int, int]]:
+        """(source, its files that are still there, their bytes), by name."""
+        query = (
+            "SELECT json_extract(data, '$[3][0]') AS name, count(*), "
+            "sum(json_extract(data, '$[3][2]')) FROM file WHERE name IS NOT NULL "
+            "GROUP BY name ORDER BY name"
+        )
+        return self._db.execute(query).fetchall()
+
     def counts(self) -> tuple[int, int, dict[str, int]]:
         """(files, faulty ones, clean ones by level)."""
         (files,) = self._db.execute("SELECT count(*) FROM file").fetchone()
