@@ -142,6 +142,39 @@ def test_bits_that_flip_again_and_again_make_a_dead_letter(
     assert s3_bucket.proxy.stored("/media/") == {}
 
 
+class CountingStore(LocalStore):
+    """A folder whose reads are counted; from the second on a file may have other bytes."""
+
+    reads = 0
+    later: bytes | None = None
+
+    def get(self, key: str, *, start: int = 0, length: int | None = None) -> bytes:
+        self.reads += 1
+        data = super().get(key, start=start, length=length)
+        return data if self.later is None or self.reads == 1 else self.later
+
+
+@pytest.mark.parametrize("rotten", [False, True])
+def test_after_a_mismatch_the_source_is_read_again_and_only_equal_bytes_are_sent(
+    bench: Bench, s3_bucket: S3Bucket, rotten: bool
+) -> None:
+    in_bucket(bench, s3_bucket)
+    assert bench.home.store.checks_sha256  # type: ignore[attr-defined]
+    data = os.urandom(2000)
+    bench.write("a.bin", data)
+    bench.store = store = CountingStore(bench.folder)
+    store.later = os.urandom(2000) if rotten else None  # the same size and time
+    s3_bucket.proxy.faults = Faults(flip=1.0, limit=1)
+    (outcome,) = bench.run()
+    assert store.reads == 2
+    if rotten:
+        assert (outcome.status, outcome.kind) == ("deferred", "source-changed")
+        assert s3_bucket.proxy.stored("/media/") == {}
+    else:
+        assert outcome.status == "sent"
+        assert bench.home.read_media(str(outcome.uri)) == data
+
+
 class GrowingStore(LocalStore):
     """A folder with one file that is still being written."""
 
