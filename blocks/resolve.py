@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from prefect.blocks.core import Block
 from pydantic import SecretStr
 
 from blocks.destination import MediaDestination
 from blocks.ledger import LedgerDatabase
 from trainset.errors import InputError, NotFound
-from trainset.model import Credentials, StoreOptions
-
-BLOCK = "block:"  # how a rule's `to` names a block
-
-
-class Destination(NamedTuple):
-    """A place that a rule names, as ``trainset.stores.open_store`` takes it."""
-
-    url: str
-    credentials: Credentials | None
-    options: StoreOptions | None
+from trainset.model import Credentials
+from trainset.run.destinations import Destination
+from trainset.spec_media import BLOCK
 
 
 def resolve_credentials(name: str | None) -> Credentials | None:

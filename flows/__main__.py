@@ -129,6 +129,12 @@ def _verify_arguments(commands: Any) -> None:
     verify.add_argument(
         "--sample", type=_share, help="how much L3 and L4 read: 1%% or 0.01 (default: the spec's)"
     )
+    verify.add_argument(
+        "--dry-run", action="store_true", help="say what each level would ask and cost, and stop"
+    )
+    verify.add_argument(
+        "--rates", type=Path, help="of a dry run: a file of prices, or backblaze-2025"
+    )
     verify.add_argument("--seed", type=int, default=0, help="chooses the sample (default: 0)")
     verify.add_argument("--ref", default="main", help="branch, tag or commit (default: main)")
 

@@ -30,7 +30,10 @@ def run_verify(options: argparse.Namespace) -> int:
     from trainset.run.verify_transfer import verify_text
     from trainset.transfer.verify_report import VerifyResult
 
-    load_spec(options.spec)  # a fault in the spec is told before a server is started
+    spec = load_spec(options.spec)  # a fault in it is told before a server is started
+    if options.dry_run:
+        print(_verify_estimate(spec, options))
+        return 0
     with managed_server():
         from flows.verify_transfer import verify_transfer
 
@@ -47,6 +50,29 @@ def run_verify(options: argparse.Namespace) -> int:
         return 1
     print(verify_text(found))
     return int(not found.ok)
+
+
+def _verify_estimate(spec: DatasetSpec, options: argparse.Namespace) -> str:
+    from datetime import UTC, datetime
+
+    from flows.resolved import resolved_aside
+    from trainset.run.verify_estimate import estimate_verify
+    from trainset.run.verify_transfer import VerifyWork
+    from trainset.transfer.rates import load_rates
+
+    rates = load_rates(options.rates)
+    credentials, destinations = resolved_aside(spec)
+    work = VerifyWork(
+        run_id="dry-run",
+        at=datetime.now(UTC),
+        spec=spec,
+        ref=options.ref,
+        sample=spec.transfer.sample if options.sample is None else options.sample,
+        seed=options.seed,
+        credentials=credentials,
+        destinations=destinations,
+    )
+    return estimate_verify(work, rates).text()
 
 
 def tell(state: Any, spec: DatasetSpec) -> int:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from tqdm import tqdm
 
-from trainset.model import Credentials
+from flows.resolved import resolved_aside
 from trainset.run.plan_report import plan_report
 from trainset.run.plan_text import plan_text
 from trainset.spec import load_spec
@@ -18,6 +18,7 @@ def run_plan(options: argparse.Namespace) -> int:
     """Print what a transfer would move and cost; progress goes to stderr."""
     spec = load_spec(options.spec)
     rates = load_rates(options.rates)
+    credentials, destinations = resolved_aside(spec)
     with tqdm(desc="listing", unit=" files", disable=None) as bar:
 
         def show(listed: int) -> None:
@@ -25,7 +26,8 @@ def run_plan(options: argparse.Namespace) -> int:
 
         report = plan_report(
             spec,
-            _credentials(spec.credentials),
+            credentials,
+            destinations=destinations,
             now=datetime.now(UTC),
             bandwidth=options.bandwidth,
             rates=rates,
@@ -35,14 +37,3 @@ def run_plan(options: argparse.Namespace) -> int:
         )
     print(report.model_dump_json(indent=2) if options.format == "json" else plan_text(report))
     return 0
-
-
-def _credentials(block: str | None) -> Credentials | None:
-    if block is None:
-        return None
-    from flows.server import managed_server  # blocks lie on a server
-
-    with managed_server():
-        from blocks.resolve import resolve_credentials
-
-        return resolve_credentials(block)

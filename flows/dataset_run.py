@@ -8,9 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from prefect.runtime import flow_run
-from pydantic import SecretStr
 
-from trainset.model import Credentials
+from flows.resolved import credentials_of, destinations_of, ledger_url_of
 from trainset.run.context import RunContext
 from trainset.run.local import new_context, running
 from trainset.spec import load_spec
@@ -40,27 +39,12 @@ def dataset_run(
     context = new_context(
         dataset,
         run_id=f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{str(flow_run.id)[:8]}",
-        credentials=_credentials(dataset.credentials),
+        credentials=credentials_of(dataset),
         models=models,
         retry_failed=retry_failed,
         retry_dead=retry_dead,
-        ledger_url=_ledger_url(dataset.transfer.ledger),
+        destinations=destinations_of(dataset),
+        ledger_url=ledger_url_of(dataset),
     )
     with running(context):
         yield context
-
-
-def _credentials(block: str | None) -> Credentials | None:
-    if block is None:
-        return None
-    from blocks.resolve import resolve_credentials  # late: its AWS libraries take seconds
-
-    return resolve_credentials(block)
-
-
-def _ledger_url(block: str | None) -> SecretStr | None:
-    if block is None:
-        return None
-    from blocks.resolve import resolve_ledger_url
-
-    return resolve_ledger_url(block)

@@ -9,8 +9,8 @@ from prefect import flow
 from prefect.utilities.annotations import quote
 
 from flows.naming import run_name
+from flows.resolved import credentials_of, destinations_of
 from tasks.plan import plan_transfer_report
-from trainset.model import Credentials
 from trainset.run.plan_report import Level, PlanReport
 from trainset.spec import load_spec
 
@@ -37,18 +37,11 @@ def plan_transfer(
     dataset = load_spec(Path(spec))
     return plan_transfer_report(
         quote(dataset),
-        credentials=quote(_credentials(dataset.credentials)),
+        credentials=quote(credentials_of(dataset)),
+        destinations=quote(destinations_of(dataset)),
         now=datetime.now(UTC),
         bandwidth=bandwidth,
         rates=rates,
         verify=verify,
         sample=sample,
     )
-
-
-def _credentials(block: str | None) -> Credentials | None:
-    if block is None:
-        return None
-    from blocks.resolve import resolve_credentials  # late: its AWS libraries take seconds
-
-    return resolve_credentials(block)

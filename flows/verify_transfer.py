@@ -11,10 +11,10 @@ from prefect.states import Failed
 from prefect.utilities.annotations import quote
 
 from flows.naming import run_name
+from flows.resolved import credentials_of, destinations_of, ledger_url_of
 from tasks import verify as verify_tasks
-from trainset.model import Credentials
 from trainset.run.verify_transfer import VerifyWork
-from trainset.spec import DatasetSpec, load_spec
+from trainset.spec import load_spec
 from trainset.transfer.verify_report import Level, VerifyResult
 
 
@@ -46,17 +46,11 @@ def verify_transfer(
         level=level or max(dataset.transfer.verify, "L2"),
         sample=dataset.transfer.sample if sample is None else sample,
         seed=seed,
-        credentials=_credentials(dataset),
+        credentials=credentials_of(dataset),
+        destinations=destinations_of(dataset),
+        ledger_url=ledger_url_of(dataset),
     )
     result = verify_tasks.verify_transfer(quote(work))
     if result.ok:
         return result
     return Failed(message=f"verification: {result.said}", data=result)
-
-
-def _credentials(spec: DatasetSpec) -> Credentials | None:
-    if spec.credentials is None:
-        return None
-    from blocks.resolve import resolve_credentials  # late: its AWS libraries take seconds
-
-    return resolve_credentials(spec.credentials)

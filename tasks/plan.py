@@ -11,6 +11,7 @@ from prefect.artifacts import create_markdown_artifact
 from tasks.policy import RETRIED
 from tasks.say import tell
 from trainset.model import Credentials
+from trainset.run.destinations import Destinations
 from trainset.run.plan_report import Level, PlanReport, plan_report
 from trainset.run.plan_text import plan_markdown
 from trainset.spec import DatasetSpec
@@ -27,11 +28,13 @@ def plan_transfer_report(
     verify: Level | None = None,
     sample: float = 1.0,
     credentials: Credentials | None = None,
+    destinations: Destinations | None = None,
 ) -> PlanReport:
     """List the sources and price what would move; nothing moves."""
     report = plan_report(
         spec,
         credentials,
+        destinations=destinations,
         now=now,
         bandwidth=bandwidth,
         rates=load_rates(rates),

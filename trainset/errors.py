@@ -132,11 +132,16 @@ class KeyRefused(AccessDenied):
 class StaleSignature(AccessDenied):
     """The store found the request too old or its token expired.
 
-    It is signed again once; when that does not help, the machine's clock or the key must be mended.
+    It is signed again once, by the store's clock (``server_time``, seconds since the epoch, when
+    it answered); when that does not help, the machine's clock or the key must be mended.
     """
 
     kind = "stale-signature"
     fatal = True
+
+    def __init__(self, text: str, *, server_time: float | None = None) -> None:
+        self.server_time = server_time
+        super().__init__(text)
 
 
 class NotSupported(InputError):

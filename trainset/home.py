@@ -98,6 +98,15 @@ class Home:
         """The store that holds a medium, and its key there."""
         return self._place(uri) if is_outside(uri) else (self.store, uri)
 
+    def use_place(self, url: str, store: ObjectStore) -> None:
+        """Read media of a bucket (``s3://<bucket>``) by this store, not by the home's credentials.
+
+        Args:
+            store: rooted at the bucket.
+        """
+        with self._guard:
+            self._places[url] = store
+
     def _place(self, uri: str) -> tuple[ObjectStore, str]:
         """Store and key of a uri outside the home; a bucket is opened once."""
         if uri.startswith(("/", "file://")):

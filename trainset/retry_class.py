@@ -61,7 +61,7 @@ _BY_ERROR: tuple[tuple[type[TrainsetError], RetryClass], ...] = (
 )
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-_PASSING = frozenset(
+PASSING = frozenset(  # of a file system, mounted from a server perhaps
     {
         errno.EAGAIN,
         errno.EINTR,
@@ -74,7 +74,10 @@ _PASSING = frozenset(
         errno.ECONNABORTED,
         errno.EPIPE,
         errno.ENETUNREACH,
+        errno.ENETDOWN,
         errno.EHOSTUNREACH,
+        errno.EHOSTDOWN,
+        errno.ENOTCONN,
     }
 )
 
@@ -93,7 +96,7 @@ def retry_class(err: BaseException) -> RetryClass:
     if isinstance(err, OSError):
         if err.errno in _FULL:
             return RetryClass.FATAL
-        passing = err.errno in _PASSING or isinstance(err, TimeoutError | ConnectionError)
+        passing = err.errno in PASSING or isinstance(err, TimeoutError | ConnectionError)
         return RetryClass.TRANSIENT if passing else RetryClass.PERMANENT
     return RetryClass.PERMANENT
 

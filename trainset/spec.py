@@ -14,7 +14,7 @@ from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from trainset.errors import SpecError
 from trainset.model import Protection, StoreOptions
-from trainset.spec_media import MediaSource, RouteSpec, TransferSpec
+from trainset.spec_media import BLOCK, MediaSource, RouteSpec, TransferSpec
 from trainset.spec_metadata import MetadataSource
 from trainset.spec_words import NAME, Bytes, Duration, Share, SpecModel, Words
 
@@ -197,7 +197,9 @@ def parse_spec(data: dict[str, Any], *, folder: Path, origin: str = "spec") -> D
 
 
 def _placed(route: RouteSpec, folder: Path) -> RouteSpec:
-    return route if not route.to else route.model_copy(update={"to": _absolute(route.to, folder)})
+    if not route.to or route.to.startswith(BLOCK):
+        return route
+    return route.model_copy(update={"to": _absolute(route.to, folder)})
 
 
 def _absolute(place: str, folder: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Literal
 
@@ -12,6 +13,9 @@ from trainset.model import Protection
 from trainset.spec_words import NAME, Bytes, Duration, Share, SpecModel, Words
 from trainset.stores.bandwidth import parse_bandwidth
 from trainset.stores.urls import has_secret
+
+BLOCK = "block:"  # how a rule's `to` names a Prefect block; flows resolve it
+_BLOCK_NAME = re.compile(r"block:(?:[a-z0-9-]+/)?[A-Za-z0-9._-]+")
 
 
 class MediaSource(SpecModel):
@@ -84,7 +88,10 @@ class RouteSpec(SpecModel):
     where: str | None = Field(
         default=None, description="SQL over key, path, source, size, mime, modality, width, …"
     )
-    to: str | None = Field(default=None, description="another bucket or folder for the bytes")
+    to: str | None = Field(
+        default=None,
+        description="another place for the bytes: a bucket's url, a folder, or block:<name>",
+    )
     prefix: str | None = Field(default=None, description="folder below the media of its place")
     protect: Protection | None = None
     skip: str | None = Field(default=None, description="take no file; says why")
@@ -116,10 +123,10 @@ class RouteSpec(SpecModel):
     @field_validator("to")
     @classmethod
     def _place(cls, to: str | None) -> str | None:
-        if to is not None and to.startswith("block:"):
+        if to is not None and to.startswith(BLOCK) and not _BLOCK_NAME.fullmatch(to):
             raise ValueError(
-                "rules do not take blocks in this version; write the url of a bucket that the "
-                "dataset's credentials open, or a folder"
+                "a block is named as in block:archive (a media-destination), or with its kind as "
+                "in block:b2-bucket/raw"
             )
         return to
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,12 @@ import pytest
 from services.tiny_source import TinySource, make_tiny_source, picture
 
 from trainset import open as open_dataset
+from trainset.errors import InputError
 from trainset.run.local import run_pipeline
 from trainset.run.media_rows import write_rows
+from trainset.run.provenance import config_hash
 from trainset.spec import DatasetSpec
+from trainset.transfer.provenance import read_events
 
 
 @pytest.fixture
@@ -79,9 +83,21 @@ def test_what_can_be_no_file_is_counted_and_listed(tiny: TinySource) -> None:
     assert (again.transfer.failed, again.known_left_out) == (1, summary.known_left_out + 2)
 
 
-def test_a_rule_cannot_name_a_block(tiny: TinySource) -> None:
-    with pytest.raises(ValueError, match="do not take blocks"):
-        with_transfer(tiny, routes=[{"name": "x", "to": "block:archive"}], unmatched="home")
+def test_a_block_that_nobody_resolved_is_said_with_the_way_out(tiny: TinySource) -> None:
+    spec = with_transfer(tiny, routes=[{"name": "x", "to": "block:archive"}], unmatched="home")
+    with pytest.raises(InputError, match="python -m flows"):
+        run_pipeline(spec)
+    with pytest.raises(ValueError, match="a block is named as in block:archive"):
+        with_transfer(tiny, routes=[{"name": "x", "to": "block:a/b/c"}], unmatched="home")
+
+
+def test_a_folder_that_cannot_keep_what_the_dataset_asks_is_refused_before_anything_moves(
+    tiny: TinySource, tmp_path: Path
+) -> None:
+    route = {"name": "x", "to": str(tmp_path / "nas"), "protect": {"lock_days": 3}}
+    with pytest.raises(InputError, match="can neither lock nor encrypt"):
+        run_pipeline(with_transfer(tiny, routes=[route], unmatched="home"))
+    assert not (tmp_path / "nas").exists()
 
 
 def test_a_rule_that_must_take_every_file_says_which_it_did_not(tiny: TinySource) -> None:
@@ -110,8 +126,50 @@ def test_what_verification_cannot_find_is_no_row(
     assert summary.transfer.failed == 1
     [item] = [item for item in summary.left_out if item.kind != "unreadable"]
     assert ";" in item.reason
-    keys = set(open_dataset(spec.home).table("media").to_pandas()["key"])
-    assert item.key not in keys
+    dataset = open_dataset(spec.home)
+    assert item.key not in set(dataset.table("media").to_pandas()["key"])
+    # Its story: sent and taken by the store, found wrong by the reading back, to be sent again.
+    story = dataset.trace(item.key).story
+    assert [(h.type, h.facts["relationship"], h.facts["verified"]) for h in story[-4:]] == [
+        ("SEND", "success", None),
+        ("VERIFY", "success", "L1"),
+        ("VERIFY", "failure", "L3"),
+        ("DROP", "failure", None),
+    ]
+    assert story[-2].facts["kind"] == item.kind
+    assert story[-2].text.startswith("verification failed at L3")
+    clean = dataset.trace("cam/03.png" if item.key != "cam/03.png" else "cam/02.png").story
+    assert (clean[-1].type, clean[-1].facts["verified"]) == ("VERIFY", "L3")
+    removed[0].unlink()
+    assert run_pipeline(spec).transfer.failed == 0, "the next run brings it"
+    assert item.key in set(open_dataset(spec.home).table("media").to_pandas()["key"])
+
+
+def test_a_file_that_was_not_drawn_is_not_said_to_be_read_back(tiny: TinySource) -> None:
+    spec = with_transfer(tiny, verify="L3", sample=0.2)
+    run_pipeline(spec)
+    events = _newest_events(spec)
+    levels = Counter(e["verified"] for e in events if e["type"] == "VERIFY")
+    assert levels == {"L3": 2, "L2": 4}, "a fifth of 6, rounded up; a listing saw the others"
+
+
+def _newest_events(spec: DatasetSpec) -> list[dict[str, Any]]:
+    dataset = open_dataset(spec.home)
+    keys = dataset.table("media").to_pandas()["key"]
+    run = dataset.commit.metadata["run_id"]
+    parts = [p for p in dataset.snapshot.list(f"provenance/{run}/") if p.endswith(".parquet")]
+    return [e for part in parts for e in read_events(dataset.snapshot.fetch(part), list(keys))]
+
+
+def test_events_name_the_settings_that_decided(tiny: TinySource) -> None:
+    first = with_transfer(tiny)
+    run_pipeline(first)
+    (before,) = {e["config_hash"] for e in _newest_events(first)}
+    assert before == config_hash(first)
+    assert len(before) == 64
+    other = with_transfer(tiny, routes=[{"name": "all", "path": "**/*"}], unmatched="skip")
+    assert config_hash(other) != before, "a rule decides where files go"
+    assert config_hash(other.model_copy(update={"columns": {}, "name": "x"})) == config_hash(other)
 
 
 def test_a_dead_letter_is_tried_again_only_when_it_is_asked_for(tiny: TinySource) -> None:
@@ -124,7 +182,15 @@ def test_a_dead_letter_is_tried_again_only_when_it_is_asked_for(tiny: TinySource
     odd.write_bytes(picture(70)[: stamp.st_size].ljust(stamp.st_size, b"\0"))
     os.utime(odd, ns=(stamp.st_mtime_ns, stamp.st_mtime_ns))  # the same version, mended
     assert run_pipeline(spec).transfer.failed == 1  # not tried
+    assert [h.type for h in open_dataset(spec.home).trace("cam/odd.png").story] == [
+        *("RECEIVE", "DEADLETTER") * 2
+    ]
     assert run_pipeline(spec, retry_dead=True).transfer.failed == 0
+    story = open_dataset(spec.home).trace("cam/odd.png").story
+    assert [h.type for h in story[4:]] == ["REPLAY", "FETCH", "SEND", "VERIFY"]
+    assert story[4].text.startswith("tried again on demand")
+    others = open_dataset(spec.home).trace("cam/03.png").story
+    assert "REPLAY" not in {h.type for h in others}
     assert "cam/odd.png" in set(open_dataset(spec.home).table("media").to_pandas()["key"])
 
 

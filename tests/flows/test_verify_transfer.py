@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from services.tiny_source import MEDIA, TinySource, make_tiny_source
 
 from flows import adhoc
 from flows.__main__ import main, parser
 from trainset.run import local
+from trainset.transfer.provenance import verify_events
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +64,32 @@ def test_a_whole_home_is_clean_and_a_broken_one_ends_with_1(
         said = capsys.readouterr().out
         assert f"{row['key']}: checksum-mismatch: the store holds sha256" in said
         assert "-> delete the object" in said
-        assert [f["kind"] for f in _page(tiny)["faults"]] == ["checksum-mismatch"]
+        page = _page(tiny)
+        assert [f["kind"] for f in page["faults"]] == ["checksum-mismatch"]
+        story = [h for h in tiny.open().trace(row["key"]).story if h.run_id == page["run_id"]]
+        (told,) = story
+        assert (told.type, told.facts["relationship"]) == ("VERIFY", "failure")
+        assert "checksum-mismatch" in told.text
+        folder = Path(tiny.home.url) / "runs" / page["run_id"] / "provenance"
+        parts = sorted(folder.glob("*.parquet"))
+        assert verify_events(parts, page["run_id"]) == page["provenance"]
+        assert sum(pq.read_metadata(part).num_rows for part in parts) == MEDIA
     finally:
         place.write_bytes(data)
+
+
+def test_a_dry_run_needs_no_server_and_leaves_nothing(
+    tiny: TinySource, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adhoc, "managed_server", None)
+    runs = sorted((tiny.root / "home" / "runs").iterdir())
+    spec = str(tiny.root / "dataset.yaml")
+    assert main(["verify-transfer", spec, "--dry-run", "--sample", "50%"]) == 0
+    said = capsys.readouterr().out
+    assert f"{MEDIA} files in {MEDIA} objects" in said
+    assert "L3  0 List calls, 7 objects read back" in said
+    assert "0.5 of the objects are drawn" in said
+    assert sorted((tiny.root / "home" / "runs").iterdir()) == runs
 
 
 @pytest.mark.usefixtures("here")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 
 _SHARES = (
@@ -35,6 +36,7 @@ class Faults:
         requests_per_s: a real limit with one second's worth saved up: over it, 503 SlowDown with
             ``retry_after`` (1 s unless set). Not counted in ``injected``, but in ``limited``.
         slow: seconds that every request takes more.
+        injected, kinds: how many there were, and of which kind.
     """
 
     slow_down: float = 0.0
@@ -51,6 +53,7 @@ class Faults:
     limit: int = 10**9
     seed: int = 0
     injected: int = 0
+    kinds: Counter[str] = field(default_factory=Counter)
     limited: int = 0
     _random: random.Random = field(init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -76,6 +79,7 @@ class Faults:
                     continue
                 if number < share:
                     self.injected += 1
+                    self.kinds[kind] += 1
                     return kind
                 number -= share
             return None

@@ -7,6 +7,7 @@ import io
 import json
 import tarfile
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,10 @@ from trainset.dataset import Dataset
 from trainset.dataset import open as open_dataset
 from trainset.errors import InputError
 from trainset.model import RunSummary
+from trainset.run.estimate import estimate_run
 from trainset.run.local import run_pipeline
+from trainset.run.plan_report import PlanReport, plan_report
+from trainset.run.plan_text import plan_text
 from trainset.spec import DatasetSpec, parse_spec
 from trainset.stores.s3 import S3Store
 from trainset.tables.verify import verify_dataset
@@ -141,6 +145,84 @@ def test_a_deleted_version_is_a_fault_that_verify_and_the_export_name(lab: Lab) 
     [fault] = verify_dataset(lab.open(str(first.tag))).faults
     assert (fault.key, fault.kind) == ("raw/2.png", "version-gone")
     assert row["version_id"] in fault.reason
+
+
+def _expire(lab: Lab, name: str, version_id: str) -> None:
+    """As a lifecycle rule does to a version that is not the newest."""
+    which = {"VersionId": version_id}
+    lab.store.request("delete", "", lambda: lab.store.named("delete_object", name, **which))
+
+
+def _events(lab: Lab, name: str) -> list[dict[str, Any]]:
+    """What the newest run tells of a file."""
+    story = lab.open().trace(f"raw/{name}").story
+    return [h.facts for h in story if h.run_id == story[-1].run_id]
+
+
+def test_a_pin_that_expired_is_renewed_by_the_next_run_which_says_so(lab: Lab) -> None:
+    first = lab.run()
+    old = lab.rows()["2.png"]
+    lab.put("2.png", picture(2))  # the same bytes: size and ETag stay as they were
+    assert lab.run().status == "unchanged", "the pinned version is there still"
+    _expire(lab, "2.png", old["version_id"])
+    second = lab.run()
+    assert (second.status, second.transfer.bytes) == ("completed", 0)
+    assert second.transfer.planned == 6
+    new = lab.rows()["2.png"]
+    assert new["version_id"] not in (None, old["version_id"])
+    assert (new["sha256"], new["phash"]) == (old["sha256"], old["phash"])
+    assert lab.open().read_media(new["uri"], new["version_id"]) == picture(2)
+    assert verify_dataset(lab.open()).ok
+    (adopted,) = [e for e in _events(lab, "2.png") if e["type"] == "ADOPT"]
+    assert (adopted["kind"], adopted["version_id"]) == ("repinned", new["version_id"])
+    assert f"version {old['version_id']} has expired or was deleted" in adopted["reason"]
+    assert "pinned anew" in " ".join(h.text for h in lab.open().trace("raw/2.png").story)
+    [fault] = verify_dataset(lab.open(str(first.tag))).faults
+    assert fault.kind == "version-gone", "older commits cannot be helped, and verify names it"
+    assert lab.run().status == "unchanged"
+
+
+def test_a_replaced_object_is_pinned_anew_and_the_old_version_is_said_to_stay(lab: Lab) -> None:
+    lab.run()
+    old = lab.rows()["0.png"]["version_id"]
+    lab.put("0.png", picture(100))
+    lab.run()
+    (adopted,) = [e for e in _events(lab, "0.png") if e["type"] == "ADOPT"]
+    assert adopted["kind"] == "repinned"
+    assert f"version {old} was replaced at its source, and is kept" in adopted["reason"]
+
+
+def test_a_bucket_whose_pins_all_stand_costs_one_listing_more_and_no_look(lab: Lab) -> None:
+    lab.run()
+    lab.bucket.proxy.reset()
+    assert lab.run().status == "unchanged"
+    asked = [r for r in lab.bucket.proxy.requests if "versions" in r.query.split("&")]
+    assert len(asked) == 1
+    assert lab.bucket.proxy.counts["HEAD"] == 0
+
+
+def test_a_dry_run_says_what_is_adopted_read_and_pinned_anew(lab: Lab) -> None:
+    keys = lab.bucket.endpoint.credentials
+    size = sum(len(picture(n)) for n in range(5)) + len(BROKEN)
+
+    def plan() -> PlanReport:
+        return plan_report(lab.spec, keys, now=datetime.now(UTC))
+
+    new = plan()
+    assert (new.adopting.files, new.adopting.bytes, new.read_in_place.bytes) == (6, size, size)
+    assert (new.repinning, new.cost.requests.A) == (0, 0)
+    assert "plan: 0 files (0 B) to move, 6 to adopt in place" in new.said
+    assert "6 files to adopt in place" in estimate_run(lab.spec, keys).text()
+    lab.run()
+    old = lab.rows()["2.png"]["version_id"]
+    lab.put("2.png", picture(2))
+    _expire(lab, "2.png", old)
+    lab.put("0.png", picture(100))
+    again = plan()
+    assert (again.adopting.files, again.repinning, again.there.files) == (2, 2, 4)
+    assert "pinned anew" in plan_text(again)
+    estimate = estimate_run(lab.spec, keys)
+    assert (estimate.files, estimate.adopting, estimate.repinning) == (0, 2, 2)
 
 
 def test_computing_fills_in_what_adopting_unread_left_open(

@@ -182,7 +182,49 @@ def test_equal_streams_become_one_object(elsewhere: Bench) -> None:
     outcomes = elsewhere.run(memory_bytes=MIB)
     assert sorted(o.status for o in outcomes) == ["duplicate", "sent"]
     assert len({o.uri for o in outcomes}) == 1
-    assert [info.key for info in elsewhere.home.store.list("media/")] == [outcomes[0].uri]
+    kept = str(outcomes[0].uri)
+    assert [info.key for info in elsewhere.home.store.list("media/")] == [kept, f"{kept}.{SHA256}"]
+
+
+def test_after_a_lost_ledger_a_stream_is_found_and_neither_sent_nor_read(
+    elsewhere: Bench, s3_bucket: S3Bucket
+) -> None:
+    elsewhere.store.put("big.bin", DATA)
+    (first,) = elsewhere.run(memory_bytes=MIB, merge=False)
+    for path in elsewhere.home.state.glob("ledger.sqlite*"):
+        path.unlink()
+    s3_bucket.proxy.reset()
+    (again,) = elsewhere.run(memory_bytes=MIB, merge=False)
+    assert (again.status, again.uri, again.sha256) == ("duplicate", first.uri, SHA256)
+    assert (again.moved_bytes, again.version_id) == (0, first.version_id)
+    assert not parts(s3_bucket)
+    assert not [r for r in s3_bucket.proxy.requests if r.method == "GET" and "/u/" in r.path]
+
+
+def test_after_a_lost_ledger_a_copy_from_elsewhere_finds_the_stream_by_its_content(
+    elsewhere: Bench, s3_bucket: S3Bucket
+) -> None:
+    elsewhere.store.put("big.bin", DATA)
+    (first,) = elsewhere.run(memory_bytes=MIB)
+    for path in elsewhere.home.state.glob("ledger.sqlite*"):
+        path.unlink()
+    elsewhere.store.put("copy.bin", DATA)
+    s3_bucket.proxy.reset()
+    (copy,) = elsewhere.run()  # read whole: its sha256 is known before anything is sent
+    assert (copy.status, copy.uri, copy.moved_bytes) == ("duplicate", first.uri, 0)
+    assert not s3_bucket.proxy.stored("/media/")
+
+
+def test_a_stream_whose_note_was_never_written_gets_it_by_reading_both(elsewhere: Bench) -> None:
+    elsewhere.store.put("big.bin", DATA)
+    (first,) = elsewhere.run(memory_bytes=MIB, merge=False)
+    note = f"{first.uri}.{SHA256}"
+    elsewhere.home.store.delete(note)
+    for path in elsewhere.home.state.glob("ledger.sqlite*"):
+        path.unlink()
+    (again,) = elsewhere.run(memory_bytes=MIB, merge=False)
+    assert (again.uri, again.sha256, again.moved_bytes) == (first.uri, SHA256, 0)
+    assert elsewhere.home.store.head(note) is not None
 
 
 def test_the_version_that_the_outcome_names_holds_the_bytes(elsewhere: Bench) -> None:

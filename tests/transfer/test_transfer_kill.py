@@ -18,6 +18,7 @@ from services.s3_endpoint import S3Bucket
 from transfer_bench import make_bench, totals
 
 from trainset.home import Home, open_home
+from trainset.transfer.verify import expected_of, verify_files
 
 KILLS = 20
 FILES = 5_000
@@ -111,8 +112,9 @@ def test_five_thousand_files_survive_twenty_kills(
     url = f"{s3_bucket.url}/home"
     home = home_of(tmp_path, s3_bucket, url, monkeypatch)
     bench = make_bench(tmp_path, home)
-    for i in range(FILES):
-        bench.write(f"{i % 10}/{i}.bin", rng.randbytes(rng.randint(100, 3000)))
+    contents = {f"{i % 10}/{i}.bin": rng.randbytes(rng.randint(100, 3000)) for i in range(FILES)}
+    for name, data in contents.items():
+        bench.write(name, data)
 
     def puts() -> int:
         return sum(1 for r in s3_bucket.proxy.requests if r.method == "PUT" and "/media/" in r.path)
@@ -124,8 +126,18 @@ def test_five_thousand_files_survive_twenty_kills(
     outcomes = bench.run(merge=False)
     assert (totals(outcomes).planned, totals(outcomes).balances) == (FILES, True)
     assert all(o.arrived for o in outcomes)
+    sha256s = {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()}
+    assert {o.file.path: o.sha256 for o in outcomes} == sha256s
     stored = s3_bucket.proxy.stored("/home/media/")
     assert len(stored) == FILES
+    # What the server itself says it has, versions and all, is what it was seen to take.
+    versions = Counter(key for key, _ in s3_bucket.store("home").iter_versions("media/"))
+    assert {key.rpartition("/")[2] for key in versions} == set(sha256s.values())
+    assert sum(versions.values()) == sum(stored.values())
+    result = verify_files(map(expected_of, outcomes), home=home, sources={}, level="L2", whole=True)
+    assert (result.ok, result.checked, result.extra) == (True, FILES, 0)
+    twice = sum(count > 1 for count in versions.values())
+    assert sum(found.count for found in result.beside) == twice, "each is told, with its price"
     # Only what was on the wire when a process died may have gone twice, and it says so: the next
     # run looks before it sends. A second version needs a kill between the store's and our word.
     assert sum(stored.values()) <= FILES + threads * KILLS

@@ -122,6 +122,7 @@ def _transfer_facts(facts: TransferFacts) -> list[str]:
     lines = []
     for kind in facts.kinds:
         verb = {"failed": "failed with", "deferred": "wait:"}.get(kind.status, "were passed over:")
+        verb = "stay where they are:" if kind.kind == "repinned" else verb
         what, step = reason_and_step(kind.reason)
         if kind.status == "failed" and RETRY not in step:
             step = f"{step}; {RETRY}" if step else RETRY

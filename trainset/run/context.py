@@ -12,12 +12,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 
 from trainset.home import Home, open_home
 from trainset.model import Credentials, Frozen, Protection
+from trainset.run.destinations import Destinations, open_destination, use_destinations
 from trainset.spec import DatasetSpec
-from trainset.stores import open_store
 from trainset.stores.base import ObjectStore
 from trainset.tables.lance_store import LanceTableStore
 
@@ -37,6 +37,7 @@ class RunContext(Frozen):
     models: Path | None = None  # folder of model weights beside the known ones
     retry_failed: bool = False
     retry_dead: bool = False  # try files again that earlier runs gave up
+    destinations: Destinations = Field(default_factory=dict)  # behind blocks that rules name
     ledger_url: SecretStr | None = None  # of a PostgreSQL ledger; None: TRAINSET_LEDGER, or a file
 
 
@@ -49,19 +50,24 @@ class Run:
 
     @cached_property
     def home(self) -> Home:
-        return open_home(
+        home = open_home(
             self.spec.home,
             credentials=self.context.credentials,
             create=True,
             options=self.spec.store_options,
         )
+        use_destinations(home, self.context.destinations)
+        return home
 
     def open_place(self, url: str, protection: Protection | None) -> ObjectStore:
         """Another bucket or folder that a rule of the spec sends files to."""
-        options = self.spec.store_options
-        if protection is not None:
-            options = options.model_copy(update={"protection": protection})
-        return open_store(url, self.context.credentials, options)
+        return open_destination(
+            url,
+            self.context.destinations,
+            protection=protection,
+            credentials=self.context.credentials,
+            options=self.spec.store_options,
+        )
 
     @cached_property
     def workspace(self) -> Workspace:

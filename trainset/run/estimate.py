@@ -21,7 +21,7 @@ from trainset.metadata.names import EXTENSIONS, extension
 from trainset.metadata.records import RECORDS
 from trainset.model import Credentials
 from trainset.report.wording import many, size, took
-from trainset.run.plan_inputs import list_all, open_base
+from trainset.run.plan_inputs import gone_keys, list_all, open_base
 from trainset.run.plan_tally import RuleLine, Tally
 from trainset.spec import DatasetSpec
 from trainset.stores.atomic import can_clone
@@ -52,6 +52,9 @@ class Estimate:
     home_bytes: int  # of those that come to the home
     free_bytes: int | None  # on the home's disk; None for a bucket
     reflink: bool
+    adopting: int = 0  # files of reference sources that are new or changed: they stay
+    repinning: int = 0  # of these, files that a row pins in another version
+    read_bytes: int = 0  # of these, to look into them
     rules: tuple[RuleLine, ...] = ()  # what each rule of the spec would take
     faults: list[str] = field(default_factory=list)
 
@@ -68,6 +71,13 @@ class Estimate:
             f"Time: about {took(self.seconds)} on {many(processors(), 'core')}.",
         ]
         lines[1:1] = [f"  {rule.said}" for rule in self.rules]
+        if self.adopting:
+            anew = f", {self.repinning} of them pinned anew" if self.repinning else ""
+            lines.insert(
+                1,
+                f"  {many(self.adopting, 'file')} to adopt in place{anew}: "
+                f"{size(self.read_bytes)} are read, nothing is copied.",
+            )
         if self.free_bytes is not None:
             how = "copied, large files by reflink" if self.reflink else "copied"
             lines.append(f"Disk: {size(self.home_bytes)} {how}; {size(self.free_bytes)} free.")
@@ -81,14 +91,15 @@ class Estimate:
 
 def estimate_run(spec: DatasetSpec, credentials: Credentials | None = None) -> Estimate:
     """Plan a run against the home's main, without a branch and without writing anything."""
-    _, base = open_base(spec, credentials)
+    base = open_base(spec, credentials)
     unlisted: dict[str, str] = {}
     planner = Planner(
-        base,
+        base.to_index(),
         spec.media,
         now=datetime.now(UTC),
         route=Router(spec.transfer).route,
         unlisted=unlisted.keys(),
+        gone=gone_keys(base.media, spec, credentials),
     )
     tally = Tally(spec)
     odd: Counter[str] = Counter()
@@ -107,11 +118,15 @@ def estimate_run(spec: DatasetSpec, credentials: Credentials | None = None) -> E
     cells = _cells(spec, kinds)
     records, matched, faults = _labels(spec, names, credentials)
     work = sum(load_class(spec.columns[n].op).seconds_per_item * k for n, k in cells.items())
-    seconds = START_S + moving.files * SECONDS_PER_FILE + moving.bytes / BYTES_PER_S
+    read = moving.bytes - tally.adopting[1] + tally.read_in_place[1]
+    seconds = START_S + moving.files * SECONDS_PER_FILE + read / BYTES_PER_S
     local = None if "://" in spec.home else _existing(Path(spec.home))
     return Estimate(
-        files=moving.files,
-        bytes=moving.bytes,
+        files=moving.files - tally.adopting[0],
+        bytes=moving.bytes - tally.adopting[1],
+        adopting=tally.adopting[0],
+        repinning=tally.repinning,
+        read_bytes=tally.read_in_place[1],
         unchanged=planner.unchanged,
         waiting=tally.sum("too_young").files,
         missing=missing,

@@ -21,6 +21,7 @@ from trainset.run import publish as publish_steps
 from trainset.run import summary as summary_steps
 from trainset.run import transfer as transfer_steps
 from trainset.run.context import RunContext, begin_run, end_run, now
+from trainset.run.destinations import Destinations
 from trainset.run.media_rows import write_rows
 from trainset.run.reports import Exported, Published, StageReport
 from trainset.spec import DatasetSpec
@@ -34,6 +35,7 @@ def run_pipeline(
     models: Path | None = None,
     retry_failed: bool = False,
     retry_dead: bool = False,
+    destinations: Destinations | None = None,
 ) -> RunSummary:
     """Make the dataset what its spec says, and commit it; safe to repeat, also after kill -9.
 
@@ -45,6 +47,7 @@ def run_pipeline(
         models: folder of model weights, for machines that cannot fetch any.
         retry_failed: compute cells again that failed for good in an earlier run.
         retry_dead: send files again that earlier runs gave up.
+        destinations: the places of rules that say ``to: block:<name>``, by that word.
     Returns:
         The summary; ``status`` is ``refused`` when the gate kept main from moving.
     Raises:
@@ -58,6 +61,7 @@ def run_pipeline(
         models=models,
         retry_failed=retry_failed,
         retry_dead=retry_dead,
+        destinations=destinations,
     )
     with running(context):
         report = transfer(context) + sync(context) + compute(context)
@@ -73,6 +77,7 @@ def new_context(
     models: Path | None = None,
     retry_failed: bool = False,
     retry_dead: bool = False,
+    destinations: Destinations | None = None,
     ledger_url: SecretStr | None = None,
 ) -> RunContext:
     """The data of a run that starts now; see ``run_pipeline``."""
@@ -85,6 +90,7 @@ def new_context(
         models=models,
         retry_failed=retry_failed,
         retry_dead=retry_dead,
+        destinations=destinations or {},
         ledger_url=ledger_url,
     )
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
-from trainset import __version__
 from trainset.model import LeftOut, TransferTotals
 from trainset.run.context import Run, RunContext
+from trainset.run.provenance import write_events
 from trainset.run.reports import BatchResult, StageReport, TransferWork
 from trainset.run.transfer import MISSING, OUTCOMES, RETURNED, lines_path, open_sources
 from trainset.tables.base import Table
@@ -24,14 +23,6 @@ from trainset.transfer.base import (
     failed,
     transfer_left_out,
     transfer_totals,
-)
-from trainset.transfer.provenance import (
-    SUMS,
-    EventFile,
-    EventWriter,
-    Origin,
-    describe_routes,
-    put_events,
 )
 from trainset.transfer.report import put_transfer_report, write_transfer_report
 from trainset.transfer.report_facts import TransferFacts, check_balance
@@ -51,24 +42,25 @@ def write_rows(
         ReportDiffers: the per-file report has other files than the totals count.
     """
     run = Run(context)
-    faults = _verify(run, results)
+    verified = _verify(run, results)
     totals, left_out = work.totals, (*_left_out_of_plan(run, work), *work.left_out)
     for result in results:
         totals, left_out = totals + result.totals, left_out + result.left_out
-    if faults:
-        sent = list(_sent(run, results, faults))
-        totals, left_out = (
-            work.totals + transfer_totals(sent),
-            (*_left_out_of_plan(run, work), *work.left_out, *transfer_left_out(sent)),
+    if verified.faults:
+        totals = work.totals + transfer_totals(_sent(run, results, verified))
+        left_out = (
+            *_left_out_of_plan(run, work),
+            *work.left_out,
+            *transfer_left_out(_sent(run, results, verified)),
         )
     _check(work, totals)
     facts = None
     if work.outcomes or results:  # one line a file, for whoever asks what became of it
-        facts = write_transfer_report(_all(run, work, results, faults), run.scratch)
+        facts = write_transfer_report(_all(run, work, _sent(run, results, verified)), run.scratch)
         _check_report(work, totals, facts)
         put_transfer_report(run.home.store, run.scratch, context.run_id)
     changed = 0
-    for outcomes in _pieces(_sent(run, results, faults)):
+    for outcomes in _pieces(_sent(run, results, verified)):
         counts = upsert_media(_media(run), outcomes, now=context.started_at)
         changed += counts.inserted + counts.updated
     if work.missing or work.returned:
@@ -86,7 +78,12 @@ def write_rows(
         left_out=left_out,
         ran=frozenset({"transfer"}),
         transfer_facts=facts,
-        provenance=_write_provenance(run, _all(run, work, results, faults), committed=changed > 0),
+        provenance=write_events(
+            run,
+            _all(run, work, _arriving(run, results, verified.levels)),
+            verified.faults,
+            committed=changed > 0,
+        ),
     )
 
 
@@ -104,48 +101,31 @@ def _check_report(work: TransferWork, totals: TransferTotals, facts: TransferFac
     check_balance(totals.model_copy(update=refused), facts, unchanged=unchanged)
 
 
-def _write_provenance(run: Run, outcomes: Iterator[Outcome], *, committed: bool) -> str | None:
-    """Put the run's events into its commit; returns the head of their hash chain.
+class Verified(NamedTuple):
+    """What the spec's verification found.
 
-    A run that changes no row leaves no commit: its events go to ``runs/<run_id>/provenance``, if
-    something was left out.
+    faults: by key of the file. levels: of the outcomes that arrived, in their order; 0: this one
+    was not looked at, or is at fault. Empty at L1, which the store has done at each upload.
     """
-    context, parts = run.context, list[Path]()
 
-    def put(part: EventFile) -> None:
-        parts.append(run.scratch / part.name)
-        parts[-1].write_bytes(part.data)
-
-    origin = Origin(host=socket.gethostname(), worker=str(os.getpid()), code_version=__version__)
-    rules = describe_routes(run.spec.transfer.routes)
-    writer = EventWriter(context.run_id, put, at=context.started_at, origin=origin, rules=rules)
-    writer.add(outcomes if committed else (o for o in outcomes if not o.arrived))
-    log = writer.close()
-    if not parts:
-        return None
-    if not committed:
-        put_events(run.home.store, f"runs/{context.run_id}/provenance", parts, log.sums)
-        return None
-    folder = f"provenance/{context.run_id}"
-    for part in parts:
-        run.workspace.put_file(f"{folder}/{part.name}", part)
-    run.workspace.write(f"{folder}/{SUMS}", log.sums)
-    return log.head
+    faults: dict[str, ObjectFault]
+    levels: bytes
 
 
-def _verify(run: Run, results: Sequence[BatchResult]) -> dict[str, ObjectFault]:
-    """What the spec's verification finds wrong at the destinations, by key; L1 is done already."""
+def _verify(run: Run, results: Sequence[BatchResult]) -> Verified:
     level = run.spec.transfer.verify
     if level == "L1":
-        return {}
+        return Verified({}, b"")
     faults: dict[str, ObjectFault] = {}
+    levels = bytearray()
 
     def note(check: FileCheck) -> None:
+        levels.append(int(check.level[1]) if check.level is not None else 0)
         if check.fault is not None:
             faults[check.key] = check.fault
 
     verify_outcomes(
-        _sent(run, results, {}),
+        _arriving(run, results, b""),
         home=run.home,
         sources=open_sources(run),
         level=level,
@@ -153,33 +133,38 @@ def _verify(run: Run, results: Sequence[BatchResult]) -> dict[str, ObjectFault]:
         open_place=lambda url: run.open_place(url, None),
         on_file=note,
     )
-    return faults
+    return Verified(faults, bytes(levels))
 
 
-Faults = Mapping[str, ObjectFault]
-
-
-def _all(
-    run: Run, work: TransferWork, results: Sequence[BatchResult], faults: Faults
-) -> Iterator[Outcome]:
+def _all(run: Run, work: TransferWork, sent: Iterator[Outcome]) -> Iterator[Outcome]:
     """Every outcome of the run: first what the plan decided, then the batches in their order."""
     if work.outcomes:
         yield from _read_outcomes(run.scratch / OUTCOMES)
-    yield from _sent(run, results, faults)
+    yield from sent
 
 
-def _sent(run: Run, results: Sequence[BatchResult], faults: Faults) -> Iterator[Outcome]:
+def _sent(run: Run, results: Sequence[BatchResult], verified: Verified) -> Iterator[Outcome]:
     """What became of the files of all batches; where verification found a fault, failed."""
-    level = run.spec.transfer.verify
+    for outcome in _arriving(run, results, verified.levels):
+        fault = verified.faults.get(outcome.file.key) if outcome.arrived else None
+        if fault is None:
+            yield outcome
+            continue
+        why = f"{fault.reason}; {fault.step}"
+        seen = {"sha256": outcome.sha256, "moved_bytes": outcome.moved_bytes}
+        yield failed(outcome.file, fault.kind, why).model_copy(update=seen)
+
+
+def _arriving(run: Run, results: Sequence[BatchResult], levels: bytes) -> Iterator[Outcome]:
+    """The outcomes of all batches, each with the level that its verification reached."""
+    number = 0
     for result in results:
         for outcome in _read_outcomes(lines_path(run, "outcomes", result.number)):
-            fault = faults.get(outcome.file.key)
-            if fault is not None:
-                yield failed(outcome.file, fault.kind, f"{fault.reason}; {fault.step}")
-            elif outcome.arrived and level != "L1":
-                yield outcome.model_copy(update={"verified": level})
-            else:
-                yield outcome
+            if outcome.arrived and levels:
+                level, number = levels[number], number + 1
+                if level:
+                    outcome = outcome.model_copy(update={"verified": f"L{level}"})
+            yield outcome
 
 
 def _left_out_of_plan(run: Run, work: TransferWork) -> tuple[LeftOut, ...]:

@@ -3,34 +3,65 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
+from typing import NamedTuple
 
 from trainset.errors import NotFound
 from trainset.home import open_home
 from trainset.model import Credentials
 from trainset.spec import DatasetSpec
 from trainset.stores import open_source
+from trainset.tables.base import Table
 from trainset.tables.lance_store import LanceTableStore
 from trainset.transfer.base import SourceFile
 from trainset.transfer.base_index import BaseIndex
 from trainset.transfer.listing import list_source
+from trainset.transfer.pins import gone_pins
 
 Progress = Callable[[int], None]  # gets the number of files listed so far
 Refused = Callable[[str, str, str], None]  # gets key, kind and reason
 
 
-def open_base(spec: DatasetSpec, credentials: Credentials | None) -> tuple[str | None, BaseIndex]:
-    """The home's newest commit and what it holds; a home that is not there yet holds nothing."""
+class Base(NamedTuple):
+    """The home's newest commit and what it holds; None: it has no commit, or no media yet."""
+
+    commit: str | None
+    media: Table | None
+
+    def to_index(self) -> BaseIndex:
+        return BaseIndex.of({}) if self.media is None else BaseIndex.of_table(self.media)
+
+
+def open_base(spec: DatasetSpec, credentials: Credentials | None) -> Base:
+    """What a run would start from; a home that is not there yet holds nothing."""
     try:
         home = open_home(spec.home, credentials=credentials)
     except NotFound:
-        return None, BaseIndex.of({})
+        return Base(None, None)
     head = home.versions.head()
     if head is None:
-        return None, BaseIndex.of({})
+        return Base(None, None)
     location, store = home.versions.snapshot(head.id).table("media"), LanceTableStore()
-    if not store.exists(location):
-        return head.id, BaseIndex.of({})
-    return head.id, BaseIndex.of_table(store.open(location))
+    return Base(head.id, store.open(location) if store.exists(location) else None)
+
+
+def gone_keys(
+    media: Table | None, spec: DatasetSpec, credentials: Credentials | None
+) -> frozenset[str]:
+    """Keys of reference sources whose pinned version has expired or was deleted."""
+    from trainset.stores.s3 import S3Store  # late: boto3 comes with it
+
+    found: set[str] = set()
+    if media is None:
+        return frozenset()
+    for source in spec.media:
+        if source.mode != "reference":
+            continue
+        store = open_source(source.from_, credentials)
+        if isinstance(store, S3Store):
+            scan = partial(media.scan, frugal=True)
+            found.update(gone_pins(scan, source.name, store.iter_versions))
+    return frozenset(found)
 
 
 def list_all(

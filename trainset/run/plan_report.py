@@ -11,7 +11,8 @@ from typing import Literal
 
 from trainset.model import Credentials, Frozen
 from trainset.report.wording import many, size
-from trainset.run.plan_inputs import Progress, is_bucket, list_all, open_base
+from trainset.run.destinations import Destinations
+from trainset.run.plan_inputs import Progress, gone_keys, is_bucket, list_all, open_base
 from trainset.run.plan_tally import COLUMNS, Count, RuleLine, SourceLine, Tally
 from trainset.spec import DatasetSpec
 from trainset.stores.bandwidth import parse_bandwidth
@@ -44,7 +45,10 @@ class PlanReport(Frozen):
 
     Attributes:
         commit: the plan is against it; None: the home has none yet.
-        moving: files that a run would read, the undecided too.
+        moving: files that a run would read, the undecided too, and those that are adopted.
+        adopting: of these, files of reference sources: they stay where they are, and
+            ``read_in_place`` is read of them at most; ``repinning`` of them have a row already,
+            that pins another version.
         missing, still_missing: rows whose file is gone since, and was gone before.
         unusable_shown: the first 100 of ``unusable``; a run leaves them out, each with its reason.
         elsewhere: of those that move, files that a rule sends to a folder: they cost nothing.
@@ -64,6 +68,9 @@ class PlanReport(Frozen):
     skipped: Count
     refused: Count
     elsewhere: Count
+    adopting: Count = Count()
+    read_in_place: Count = Count()
+    repinning: int = 0
     missing: int
     still_missing: int
     returned: int
@@ -77,8 +84,11 @@ class PlanReport(Frozen):
 
     @property
     def said(self) -> str:
+        files = self.moving.files - self.adopting.files
+        size_ = size(self.moving.bytes - self.adopting.bytes)
+        stay = f"{self.adopting.files:,} to adopt in place, " if self.adopting.files else ""
         return (
-            f"plan: {many(self.moving.files, 'file')} ({size(self.moving.bytes)}) to move, "
+            f"plan: {many(files, 'file')} ({size_}) to move, {stay}"
             f"{self.there.files:,} there already, {self.missing:,} gone from their source"
         )
 
@@ -87,6 +97,7 @@ def plan_report(
     spec: DatasetSpec,
     credentials: Credentials | None = None,
     *,
+    destinations: Destinations | None = None,
     now: datetime,
     bandwidth: str | None = None,
     rates: RateCard | None = None,
@@ -97,6 +108,8 @@ def plan_report(
     """List the sources, and plan against the home's newest commit.
 
     Args:
+        destinations: the places of rules that say ``to: block:<name>``, by that word; one that
+            is not there is taken for a bucket.
         now: aware; ages of files are counted from it.
         bandwidth: of the line, as ``500Mbit/s``; None: the spec's limit. Of a timetable the
             slowest rate counts.
@@ -107,8 +120,8 @@ def plan_report(
     Raises:
         NotFound, AccessDenied, InputError: of a source, of the home, or the bandwidth.
     """
-    bytes_per_s = _bytes_per_s(bandwidth or spec.transfer.bandwidth)
-    commit, base = open_base(spec, credentials)
+    bytes_per_s = slowest_rate(bandwidth or spec.transfer.bandwidth)
+    base = open_base(spec, credentials)
     unlisted: dict[str, str] = {}
     unusable = 0
     shown: list[Unusable] = []
@@ -120,9 +133,14 @@ def plan_report(
             shown.append(Unusable(key=key, kind=kind, reason=reason))
 
     planner = Planner(
-        base, spec.media, now=now, route=Router(spec.transfer).route, unlisted=unlisted.keys()
+        base.to_index(),
+        spec.media,
+        now=now,
+        route=Router(spec.transfer).route,
+        unlisted=unlisted.keys(),
+        gone=gone_keys(base.media, spec, credentials),
     )
-    tally = Tally(spec)
+    tally = Tally(spec, destinations or {})
     for planned in planner.decide(list_all(spec, credentials, unlisted, refuse, progress)):
         tally.add(planned)
     absent = {True: 0, False: 0}
@@ -133,7 +151,7 @@ def plan_report(
     return PlanReport(
         dataset=spec.name,
         home=spec.home,
-        commit=commit,
+        commit=base.commit,
         at=now,
         sources=tuple(tally.source_line(m.name) for m in spec.media),
         rules=tally.rule_lines(),
@@ -142,6 +160,9 @@ def plan_report(
         ),
         **sums,
         elsewhere=Count(files=tally.elsewhere[0], bytes=tally.elsewhere[1]),
+        adopting=Count(files=tally.adopting[0], bytes=tally.adopting[1]),
+        read_in_place=Count(files=tally.read_in_place[0], bytes=tally.read_in_place[1]),
+        repinning=tally.repinning,
         missing=absent[False],
         still_missing=absent[True],
         returned=tally.returned,
@@ -162,7 +183,7 @@ def plan_report(
     )
 
 
-def _bytes_per_s(bandwidth: str | None) -> float | None:
+def slowest_rate(bandwidth: str | None) -> float | None:
     """The slowest of a timetable's rates, or None where there is no limit."""
     if bandwidth is None:
         return None

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from trainset.model import Frozen
 from trainset.report.wording import many, size
+from trainset.run.destinations import Destinations, protection_of
 from trainset.run.plan_inputs import is_bucket
 from trainset.spec import DatasetSpec
+from trainset.spec_media import BLOCK
 from trainset.transfer.cost import Workload
 from trainset.transfer.plan import Planned
 from trainset.transfer.read import MEMORY_BYTES
@@ -75,10 +77,14 @@ _Pair = list[int]  # files, bytes
 class Tally:
     """Sums over planned files."""
 
-    def __init__(self, spec: DatasetSpec) -> None:
+    def __init__(self, spec: DatasetSpec, destinations: Destinations | None = None) -> None:
+        self._destinations = destinations or {}
         self.work = Workload()
         self.elsewhere: _Pair = [0, 0]  # to folders that rules name
         self.home_bytes = 0  # that come to the home, or may
+        self.adopting: _Pair = [0, 0]  # of reference sources: they stay where they are
+        self.read_in_place: _Pair = [0, 0]  # of these, what is read of them
+        self.repinning = 0  # of these, files that a row pins in another version
         self.returned = 0
         self._lock_days = spec.protect.lock_days
         self._buckets = {m.name for m in spec.media if is_bucket(m.from_)}
@@ -105,20 +111,33 @@ class Tally:
         if planned.what != "move":
             return
         if file.source in self._reference:
-            if file.source in self._buckets and self._reference[file.source]:
-                self.work.add_adopted(min(file.size, MEMORY_BYTES))
+            _count(self.adopting, file.size)
+            self.repinning += planned.known
+            if self._reference[file.source]:
+                read = min(file.size, MEMORY_BYTES)
+                _count(self.read_in_place, read)
+                if file.source in self._buckets:
+                    self.work.add_adopted(read)
             return
         if decision.to is None:
             self.home_bytes += file.size
-        elif not is_bucket(decision.to):
+        elif self._is_folder(decision.to):
             _count(self.elsewhere, file.size)
             return
         protection = decision.protection
+        if protection is None and decision.to is not None:
+            protection = protection_of(decision.to, self._destinations)
         self.work.add_moving(
             file.size,
             from_bucket=file.source in self._buckets,
             lock_days=protection.lock_days if protection is not None else self._lock_days,
         )
+
+    def _is_folder(self, to: str) -> bool:
+        found = self._destinations.get(to)
+        if found is None and to.startswith(BLOCK):
+            return False  # nobody asked a server what it is
+        return not is_bucket(to if found is None else found.url)
 
     def source_line(self, name: str) -> SourceLine:
         found = self._sources[name]

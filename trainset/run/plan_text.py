@@ -36,6 +36,8 @@ def plan_markdown(report: PlanReport) -> str:
 def plan_rows(report: PlanReport) -> list[tuple[str, str]]:
     """Work, money and time, as pairs of words."""
     cost, calls = report.cost, report.cost.requests
+    stay = f"{_count(report.adopting)}, of which {_count(report.read_in_place)} are read"
+    stay += f"; {report.repinning:,} pinned anew" if report.repinning else ""
     gone = f"{report.missing:,} since the commit, {report.still_missing:,} before it"
     rows = [
         ("gone from source", gone + (f"; {report.returned:,} back" if report.returned else "")),
@@ -51,9 +53,12 @@ def plan_rows(report: PlanReport) -> list[tuple[str, str]]:
         ),
         ("once", f"{money(cost.once, cost.currency)} for requests, egress and the sources"),
     ]
+    if report.adopting.files:
+        rows.insert(0, ("adopted in place", stay))
     if calls.source_reads or calls.source_lists:
         rows.insert(
-            2, ("at the sources", f"{calls.source_reads:,} reads, {calls.source_lists:,} lists")
+            2 + bool(report.adopting.files),
+            ("at the sources", f"{calls.source_reads:,} reads, {calls.source_lists:,} lists"),
         )
     if cost.locked:
         rows.append(

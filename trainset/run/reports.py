@@ -62,13 +62,16 @@ class BatchResult(Frozen):
     number: int
     totals: TransferTotals
     left_out: tuple[LeftOut, ...] = ()
+    repinned: int = 0  # of reference mode: another version is pinned than before
 
     @property
     def said(self) -> str:
         t = self.totals
+        anew = f", {self.repinned:,} pinned anew" if self.repinned else ""
         return (
             f"batch {self.number + 1}: {t.sent:,} sent ({size(t.bytes)}), {t.skipped:,} there "
-            f"already, {t.duplicate:,} duplicate, {t.deferred:,} deferred, {t.failed:,} failed"
+            f"already{anew}, {t.duplicate:,} duplicate, {t.deferred:,} deferred, "
+            f"{t.failed:,} failed"
         )
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
+from trainset.identity import row_id
 from trainset.model import LeftOut, Protection, TransferTotals
 from trainset.run.context import Run, RunContext, now
+from trainset.run.destinations import protection_of
+from trainset.run.plan_inputs import gone_keys
+from trainset.run.provenance import note_replayed
 from trainset.run.reports import BatchResult, TransferBatch, TransferWork
 from trainset.stores import check_adoptable, open_source, open_store
 from trainset.stores.base import ReadStore
@@ -19,6 +23,7 @@ from trainset.transfer.base import Outcome, SourceFile, transfer_left_out, trans
 from trainset.transfer.base_index import BaseIndex
 from trainset.transfer.ledger import copy_to_store, fetch_from_store
 from trainset.transfer.listing import list_source
+from trainset.transfer.pins import REPINNED, told_anew
 from trainset.transfer.plan import Planner
 from trainset.transfer.preflight import check_destination
 from trainset.transfer.route import Router
@@ -37,6 +42,7 @@ def plan_work(context: RunContext) -> TransferWork:
     run = Run(context)
     if run.spec.protect != Protection():
         check_destination(run.home.store, run.spec.protect, now=context.started_at)
+    _check_places(run)
     for source in run.spec.media:
         if source.mode == "reference":
             check_adoptable(open_store(source.from_, context.credentials))
@@ -67,6 +73,7 @@ def plan_work(context: RunContext) -> TransferWork:
             now=context.started_at,
             route=Router(context.spec.transfer).route,
             unlisted=unlisted.keys(),
+            gone=gone_keys(run.table("media"), run.spec, context.credentials),
             on_outcome=note,
             on_returned=note_returned,
         )
@@ -119,6 +126,8 @@ def send_work(
         files = [SourceFile.model_validate_json(line) for line in lines]
     stay = {m.name: m.hash for m in run.spec.media if m.mode == "reference"}
     sources = open_sources(run)
+    adopted = [file for file in files if file.source in stay]
+    before = _pins(run.table("media"), adopted)
     with run.ledger as ledger:
         outcomes = send_batch(
             [file for file in files if file.source not in stay],
@@ -129,13 +138,15 @@ def send_work(
             route=Router(run.spec.transfer).route,
             open_place=run.open_place,
             progress=count,
-        ) + adopt_batch(
-            [file for file in files if file.source in stay],
+        )
+        for outcome in adopt_batch(
+            adopted,
             sources=sources,
             ledger=ledger,
             hashed=stay.__getitem__,
             progress=count,
-        )
+        ):
+            outcomes.append(told_anew(outcome, before, sources[outcome.file.source]))
         copy_to_store(ledger, run.home.store, now=now())
     lines_path(run, "outcomes", batch.number).write_text(
         "".join(f"{outcome.model_dump_json()}\n" for outcome in outcomes), encoding="utf-8"
@@ -144,7 +155,36 @@ def send_work(
         number=batch.number,
         totals=transfer_totals(outcomes),
         left_out=tuple(transfer_left_out(outcomes)),
+        repinned=sum(outcome.kind == REPINNED for outcome in outcomes),
     )
+
+
+def _pins(media: Table | None, files: Sequence[SourceFile]) -> dict[str, str]:
+    """The pins that the rows of some files name, by key."""
+    if media is None or not files:
+        return {}
+    asked = ", ".join(f"'{row_id(file.key)}'" for file in files)
+    rows = media.scan(["key", "version_id"], where=f"row_id in ({asked})").read_all().to_pylist()
+    return {row["key"]: row["version_id"] for row in rows if row["version_id"]}
+
+
+def _check_places(run: Run) -> None:
+    """Make sure that the places of rules are known, and can keep what is asked of them.
+
+    Raises:
+        InputError: a block that nobody resolved; or lists what must be mended.
+    """
+    seen = set[tuple[str, Protection]]()
+    for route in run.spec.transfer.routes:
+        if route.to is None:
+            continue
+        place = run.open_place(route.to, route.protect)  # makes no request
+        asked = route.protect or protection_of(route.to, run.context.destinations)
+        asked = asked or run.spec.protect
+        if asked == Protection() or (route.to, asked) in seen:
+            continue
+        seen.add((route.to, asked))
+        check_destination(place, asked, now=run.context.started_at, mode="destination")
 
 
 def _open_ledger(run: Run) -> None:
@@ -152,7 +192,7 @@ def _open_ledger(run: Run) -> None:
     with run.ledger as ledger:
         fetch_from_store(ledger, run.home.store)
         if run.context.retry_dead:
-            ledger.revive()
+            note_replayed(run, ledger)
 
 
 def _base(media: Table | None) -> BaseIndex:

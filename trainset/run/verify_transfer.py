@@ -7,18 +7,30 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
+from pydantic import Field, SecretStr
+
 from trainset.dataset import Dataset
 from trainset.home import Home, open_home
 from trainset.model import Credentials, Frozen
 from trainset.report.wording import size
+from trainset.run.destinations import Destinations, open_destination
+from trainset.run.provenance import verify_events
+from trainset.run.referenced import references
 from trainset.spec import DatasetSpec
-from trainset.stores import open_source, open_store
+from trainset.stores import open_source
 from trainset.tables.base import Table
+from trainset.transfer.ledger import open_ledger
 from trainset.transfer.verify import same_place, verify_files
 from trainset.transfer.verify_report import Expected, Level, Source, VerifyResult
 
 SHOWN = 20  # faults in the terminal and in the UI; verify.json has all that are listed
 
+_BESIDE = {
+    "stream": "streams unreferenced",
+    "hidden": "hidden objects",
+    "versions": "surplus versions of",
+    "upload": "unfinished uploads",
+}
 _COLUMNS = (
     *("key", "uri", "size", "version_id", "sha256"),
     *("source_uri", "source_version", "source_state"),
@@ -42,12 +54,20 @@ class VerifyWork(Frozen):
     sample: float = 1.0
     seed: int = 0
     credentials: Credentials | None = None
+    destinations: Destinations = Field(default_factory=dict)  # behind blocks that rules name
+    ledger_url: SecretStr | None = None  # of a PostgreSQL ledger; None: TRAINSET_LEDGER, or a file
+
+
+def _plain(url: SecretStr | None) -> str | None:
+    return None if url is None else url.get_secret_value()
 
 
 def verify_transfer(
     work: VerifyWork, *, progress: Callable[[int, int], None] | None = None
 ) -> VerifyResult:
     """Verify all media of a commit, and leave ``runs/<run id>/verify.json`` in the home.
+
+    Beside it ``provenance/`` has a VERIFY event for every file that was looked at.
 
     Raises:
         NotFound: no home, or no such ref.
@@ -56,18 +76,30 @@ def verify_transfer(
     spec = work.spec
     home = open_home(spec.home, credentials=work.credentials, options=spec.store_options)
     dataset = Dataset(home, home.versions.snapshot(work.ref), work.ref)
-    result = verify_files(
-        media_of(dataset.open_table("media")),
-        home=home,
-        sources={m.name: open_source(m.from_, work.credentials) for m in spec.media},
-        level=max(work.level, "L2"),
-        sample=work.sample,
-        seed=work.seed,
-        whole=True,
-        open_place=lambda place: open_store(place, work.credentials, spec.store_options),
-        progress=progress,
-    )
-    _leave(home, work, dataset.commit.id, result)
+    with (
+        open_ledger(home.state, home.url, url=_plain(work.ledger_url)) as ledger,
+        verify_events(home, spec, work.run_id, work.at) as (on_file, head),
+    ):
+        result = verify_files(
+            media_of(dataset.open_table("media")),
+            home=home,
+            sources={m.name: open_source(m.from_, work.credentials) for m in spec.media},
+            level=max(work.level, "L2"),
+            sample=work.sample,
+            seed=work.seed,
+            whole=True,
+            open_place=lambda place: open_destination(
+                place,
+                work.destinations,
+                credentials=work.credentials,
+                options=spec.store_options,
+            ),
+            progress=progress,
+            on_file=on_file,
+            referenced=lambda uris: references(home, ledger, uris),
+            parts=ledger.part_log(),
+        )
+    _leave(home, work, dataset.commit.id, result, head)
     return result
 
 
@@ -90,10 +122,13 @@ def _expected(row: dict[str, Any]) -> Expected:
         sha256=row["sha256"],
         pinned=same_place(row["uri"], row["source_uri"] or ""),
         source=Source(name, path, row["size"], row["source_version"], None) if there else None,
+        source_uri=row["source_uri"],
     )
 
 
-def _leave(home: Home, work: VerifyWork, commit: str, result: VerifyResult) -> None:
+def _leave(
+    home: Home, work: VerifyWork, commit: str, result: VerifyResult, head: Sequence[str]
+) -> None:
     page = {
         "run_id": work.run_id,
         "at": work.at.isoformat(),
@@ -101,6 +136,7 @@ def _leave(home: Home, work: VerifyWork, commit: str, result: VerifyResult) -> N
         "commit": commit,
         "ok": result.ok,
         "statement": result.statement,
+        "provenance": head[0] if head else None,
         **result.model_dump(mode="json"),
     }
     body = json.dumps(page, indent=2, ensure_ascii=False) + "\n"
@@ -114,6 +150,10 @@ def verify_text(result: VerifyResult) -> str:
         lines += [f"\n{fault.key}: {fault.kind}: {fault.reason}", f"  -> {fault.step}"]
     if (more := result.faulty - SHOWN) > 0:
         lines.append(f"\n… and {more:,} more, in verify.json")
+    for left in result.leftovers[:SHOWN]:
+        lines += [f"\n{left.uri}: {left.kind}: {left.reason}", f"  -> {left.step}"]
+    if (more := sum(k.count for k in result.beside) - SHOWN) > 0:
+        lines.append(f"\n… and {more:,} more left over, the first of each kind in verify.json")
     return "\n".join(lines)
 
 
@@ -131,6 +171,9 @@ def verify_rows(result: VerifyResult) -> Sequence[tuple[str, str]]:
         rows.append(("no sha256 known yet", f"{result.unhashed:,} objects: not read back"))
     if result.extra is not None:
         rows.append(("beside these", f"{result.extra:,} objects (older commits may own them)"))
+    for found in result.beside:
+        rows.append((_BESIDE[found.kind], f"{found.count:,} ({size(found.bytes)})"))
+    rows += [("not looked for", said) for said in result.not_listed]
     return rows
 
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from trainset.errors import AccessDenied, InputError, NotFound, StoreFull, TransientError
+from trainset.retry_class import PASSING
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
-_PASSING = {errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN, errno.EINTR, errno.EMFILE, errno.ENFILE}
 
 
 @contextmanager
@@ -27,6 +27,6 @@ def translated(place: str) -> Iterator[None]:
             raise NotFound(f"{place}: {text}; check the path") from err
         if err.errno in _REFUSED:
             raise AccessDenied(f"{place}: {text}; give this user permission on it") from err
-        if err.errno in _PASSING:
+        if err.errno in PASSING:
             raise TransientError(f"{place}: {text}; run again") from err
         raise InputError(f"{place}: {text}; check the file and its disk") from err

@@ -8,9 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
-from trainset.errors import NotFound
+from trainset.errors import NotFound, StaleSignature
 from trainset.model import Credentials, StoreOptions
 from trainset.stores.base import ObjectInfo, PartLog
+from trainset.stores.clock import clock_of
 from trainset.stores.keys import check_key
 from trainset.stores.local_errors import translated as local_translated
 from trainset.stores.parts import MULTIPART_BYTES
@@ -55,6 +56,7 @@ class S3Store:
         self.bucket, self.prefix = bucket, prefix
         self.url = f"s3://{bucket}/{prefix}".rstrip("/")
         self.endpoint = normal_endpoint(credentials.endpoint)
+        self.clock = clock_of(self.endpoint)
         self._credentials = credentials
         self.options = options or StoreOptions()
         self.protector = Protector(self.options.protection, credentials)
@@ -225,8 +227,12 @@ class S3Store:
         """Run one request with our errors and retries; ``found`` as in ``Retrier.call``."""
 
         def attempt() -> T:
-            with self.errors(what, key):
-                return send()
+            try:
+                with self.errors(what, key):
+                    return send()
+            except StaleSignature as err:
+                self.clock.learn(err.server_time)
+                raise
 
         return self._retrier.call(attempt, found=found)
 

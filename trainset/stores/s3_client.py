@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import time
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Any
+from urllib.parse import urlsplit
 
 import botocore.auth
 import botocore.handlers
@@ -17,15 +19,27 @@ from botocore.config import Config
 
 from trainset.errors import InputError
 from trainset.model import Credentials
+from trainset.stores.clock import clock_of
 
 _EMPTY_MD5 = "1B2M2Y8AsgTpgAmY7PhCfg=="
 _LOCK = "x-amz-object-lock-"
 _SHA256_HEADER = "x-amz-meta-sha256"
-_SIGNER = "trainset-s3v4"
+_SIGNER, _BODY_SIGNER = "trainset-s3v4", "trainset-s3v4-body"
+_WITH_BODY = ("PutObject", "UploadPart")
 _REGION = re.compile(r"^s3[.-](?P<region>[a-z]{2,}(?:-[a-z0-9]+)+)\.", re.IGNORECASE)
 
 
-class _KnownHashAuth(botocore.auth.S3SigV4Auth):  # type: ignore[misc]
+class _ServerTimeAuth(botocore.auth.S3SigV4Auth):  # type: ignore[misc]
+    """SigV4 by the clock of the server (``clock.ServerClock``)."""
+
+    def _modify_request_before_signing(self, request: Any) -> None:
+        parts = urlsplit(request.url)
+        now = clock_of(f"{parts.scheme}://{parts.netloc}").now()
+        request.context["timestamp"] = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
+        super()._modify_request_before_signing(request)
+
+
+class _KnownHashAuth(_ServerTimeAuth):
     """SigV4 that signs a body with the sha256 that it or its metadata says: not hashed twice.
 
     The server compares the signed hash with the bytes that arrive: this is the transfer's check.
@@ -36,7 +50,8 @@ class _KnownHashAuth(botocore.auth.S3SigV4Auth):  # type: ignore[misc]
         return known or super().payload(request)
 
 
-botocore.auth.AUTH_TYPE_MAPS[_SIGNER] = _KnownHashAuth
+botocore.auth.AUTH_TYPE_MAPS[_SIGNER] = _ServerTimeAuth
+botocore.auth.AUTH_TYPE_MAPS[_BODY_SIGNER] = _KnownHashAuth
 
 
 def normal_endpoint(endpoint: str) -> str:
@@ -93,8 +108,7 @@ def make_client(credentials: Credentials) -> Any:
     )
     events = client.meta.events
     events.unregister("before-call.s3", botocore.handlers.add_expect_header)
-    for operation in ("PutObject", "UploadPart"):
-        events.register_first(f"choose-signer.s3.{operation}", _choose_signer)
+    events.register_first("choose-signer.s3", _choose_signer)
     for operation in ("CreateMultipartUpload", "CopyObject"):
         events.register(f"before-call.s3.{operation}", _lock_wants_md5)
     for operation in ("PutObjectRetention", "PutObjectLegalHold"):
@@ -114,8 +128,10 @@ def _timestamp(value: Any) -> datetime:
     return found
 
 
-def _choose_signer(signature_version: str, **_: Any) -> str | None:
-    return _SIGNER if signature_version == "s3v4" else None  # presigned requests keep theirs
+def _choose_signer(signature_version: str, event_name: str, **_: Any) -> str | None:
+    if signature_version != "s3v4":
+        return None  # presigned requests keep theirs
+    return _BODY_SIGNER if event_name.rpartition(".")[2] in _WITH_BODY else _SIGNER
 
 
 def _lock_wants_md5(params: dict[str, Any], **_: Any) -> None:

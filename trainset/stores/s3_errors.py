@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from botocore.exceptions import (
@@ -36,6 +37,7 @@ from trainset.errors import (
     TransientError,
     UploadLost,
 )
+from trainset.stores.clock import clock_of
 
 # What S3 servers call it -> what is done about it. HEAD replies have no body: their "code" is the
 # status, so statuses are looked at too.
@@ -45,6 +47,7 @@ _MISMATCH = {"XAmzContentSHA256Mismatch", "BadDigest", "InvalidDigest"}
 _CAPPED = ("cap_exceeded", "cap exceeded", "storage cap", "transaction cap", "quota")
 _PASSING = {"RequestTimeout", "InternalError", "ServiceUnavailable", "OperationAborted"}
 _UNKNOWN_KEY = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "AuthorizationHeaderMalformed"}
+_REFUSED_SKEW_S = 14 * 60.0  # servers refuse from 15 minutes on
 _STALE = {"RequestTimeTooSkewed", "RequestExpired", "ExpiredToken"}
 
 
@@ -119,8 +122,10 @@ def _from_reply(
             "account's region (shown on the bucket's page). Compare TRAINSET_S3_ENDPOINT, "
             "B2_KEY_ID and B2_APPLICATION_KEY"
         )
-    if code in _STALE:
-        return StaleSignature(f"{said}; set this machine's clock, or make a new key")
+    if code in _STALE or (code == "403" and _skewed(meta, endpoint)):
+        return StaleSignature(
+            f"{said}; set this machine's clock, or make a new key", server_time=_server_time(meta)
+        )
     if status in (401, 403):
         return AccessDenied(
             f"{said}; the endpoint refuses: the key lacks a capability (listFiles, readFiles, "
@@ -139,3 +144,17 @@ def _retry_after(meta: dict[str, Any]) -> float | None:
         return max(0.0, float(meta.get("HTTPHeaders", {}).get("retry-after", "")))
     except ValueError:
         return None
+
+
+def _server_time(meta: dict[str, Any]) -> float | None:
+    """When the server answered, in seconds since the epoch; None when it does not say."""
+    try:
+        return parsedate_to_datetime(meta.get("HTTPHeaders", {}).get("date", "")).timestamp()
+    except ValueError:
+        return None
+
+
+def _skewed(meta: dict[str, Any], endpoint: str) -> bool:
+    """Whether a refusal without words (of a HEAD) is explained by the time that was signed."""
+    said = _server_time(meta)
+    return said is not None and abs(said - clock_of(endpoint).now()) > _REFUSED_SKEW_S

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -10,6 +9,7 @@ from botocore.exceptions import IncompleteReadError
 
 from trainset.errors import NotSupported
 from trainset.model import Credentials
+from trainset.stores.clock import clock_of
 from trainset.stores.connections import Pool
 from trainset.stores.exchange import Exchange, keep, network_error
 from trainset.stores.s3_client import normal_endpoint, region_of
@@ -58,6 +58,7 @@ class FastSender:
         self._endpoint, self._bucket, self._pace = endpoint, bucket, pace
         self._host = parts.netloc.lower().removesuffix(_DEFAULT_PORTS[parts.scheme])
         self._signer = Signer(credentials.key_id, secret, region_of(endpoint))
+        self._clock = clock_of(endpoint)
         self._pool = Pool(endpoint)
         self._exchange = Exchange(self._pool, endpoint, pace)
 
@@ -144,7 +145,7 @@ class FastSender:
     ) -> tuple[Connection, WireReply]:
         path = quoted_path(self._bucket, name)
         headers["host"] = self._host
-        headers = self._signer.signed(method, path, query, headers, sha256, now=time.time())
+        headers = self._signer.signed(method, path, query, headers, sha256, now=self._clock.now())
         headers["accept-encoding"] = "identity"
         headers["user-agent"] = "trainset"
         target = f"{path}?{query}" if query else path

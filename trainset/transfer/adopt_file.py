@@ -31,6 +31,7 @@ from trainset.stores.pinned import (
 )
 from trainset.transfer.base import Outcome, SourceFile, deferred, failed
 from trainset.transfer.claims import ByteBudget
+from trainset.transfer.patience import patiently
 from trainset.transfer.read import Probe, check_listed, listed_pin
 from trainset.transfer.remote import MOST_LOOK_BYTES
 
@@ -66,7 +67,8 @@ class FileAdopter:
         """
         began = time.monotonic()
         try:
-            outcome = self._adopt(file)
+            local = self._sources[file.source].local_path(file.path) is not None
+            outcome = patiently(lambda: self._adopt(file), local=local)
         except MissingExtra:
             raise
         except (SourceChanged, VersionGone):

@@ -10,7 +10,7 @@ from trainset.errors import (
     SourceChanged,
     TransientError,
 )
-from trainset.retry_class import is_run_fatal
+from trainset.retry_class import RetryClass, is_run_fatal, retry_class
 from trainset.transfer.base import Outcome, SourceFile, deferred, failed
 from trainset.transfer.deliver import HomeBusy
 from trainset.transfer.ledger.base import LedgerRow
@@ -42,6 +42,8 @@ def outcome_of_error(file: SourceFile, err: Exception) -> Outcome:
         return failed(file, err.kind, f"{reason}; {REVIVE}")
     if isinstance(err, InputError):
         return failed(file, err.kind, f"{err}; {REVIVE}")
+    if isinstance(err, OSError) and retry_class(err) is RetryClass.TRANSIENT:
+        return deferred(file, TransientError.kind, f"{file.uri}: {err.strerror or err}; run again")
     if isinstance(err, OSError):
         reason = f"{file.uri}: {err.strerror or err}; check the file and its disk; {REVIVE}"
         return failed(file, InputError.kind, reason)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -15,6 +15,7 @@ from trainset.stores import open_store
 from trainset.stores.base import ObjectStore
 from trainset.transfer.ledger.base import Content, Ledger
 from trainset.transfer.route import HOME, Decision
+from trainset.transfer.streams import is_stream, parse_note
 
 LOOKS = 100  # single looks of a run at one place before its listing costs less
 _ENTRY = np.dtype([("sha256", "S16"), ("size", "<i8")])  # half a sha256 tells objects apart
@@ -150,12 +151,26 @@ def learn_contents(ledger: Ledger, place: Place) -> None:
     """
     if place.store.local_path(place.root) is not None:
         return
-    found = (
-        (name, Content(place.uri(info.key), info.size, info.version_id))
-        for info in place.store.list(f"{place.root}/")
-        if len(name := info.key.rsplit("/", 1)[-1]) == 64
-    )
-    ledger.know_contents(found)
+    ledger.know_contents(_contents(place))
+
+
+def _contents(place: Place) -> Iterator[tuple[str, Content]]:
+    """(sha256, content) of all objects; a streamed one is known by the note beside it."""
+    streams: dict[str, Content] = {}
+    notes: list[tuple[str, str]] = []
+    for info in place.store.list(f"{place.root}/"):
+        content = Content(place.uri(info.key), info.size, info.version_id)
+        name = info.key.rsplit("/", 1)[-1]
+        if is_stream(info.key):
+            if (noted := parse_note(info.key)) is not None:
+                notes.append(noted)
+            else:
+                streams[info.key] = content
+        elif len(name) == 64:
+            yield name, content
+    for key, sha256 in notes:
+        if key in streams:
+            yield sha256, streams[key]
 
 
 class _Listed:
@@ -184,7 +199,7 @@ class _Listed:
         names = (
             (info.key.rsplit("/", 1)[-1], info.size)
             for info in place.store.list(f"{place.root}/")
-            if "/u/" not in info.key
+            if not is_stream(info.key)
         )
         entries = np.fromiter(
             ((bytes.fromhex(name[:32]), size) for name, size in names if len(name) == 64), _ENTRY

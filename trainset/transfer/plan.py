@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
@@ -87,6 +87,7 @@ class Planner:
         now: datetime,
         route: Route | None = None,
         unlisted: Collection[str] = (),
+        gone: Container[str] = (),
         batch_files: int = BATCH_FILES,
         batch_bytes: int = BATCH_BYTES,
         on_outcome: Callable[[Outcome], None] = lambda outcome: None,
@@ -95,11 +96,13 @@ class Planner:
         """See ``plan_transfer``.
 
         Args:
+            gone: keys whose pinned version is not there any more (``pins.gone_pins``): they are
+                adopted again, though size and ETag are as they were.
             on_outcome: told of each file that no batch holds and the base does not either.
             on_returned: told of each key whose row must say present again.
         """
         self.unchanged = 0
-        self._base, self._now, self._unlisted = base, now, unlisted
+        self._base, self._now, self._unlisted, self._gone = base, now, unlisted, gone
         self._route: Route = route or (lambda file: HOME)
         self._min_age = {s.name: s.min_age for s in sources}
         self._files, self._bytes = batch_files, batch_bytes
@@ -144,7 +147,7 @@ class Planner:
                 yield key, was_missing
 
     def _decide(self, file: SourceFile, known: bool, same: bool, missing: bool) -> Planned:
-        if same:
+        if same and file.key not in self._gone:
             self.unchanged += 1
             return Planned(file, "unchanged", known=True, returned=missing)
         decision = self._route(file)

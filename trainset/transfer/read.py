@@ -15,6 +15,7 @@ from trainset.stores.base import ReadStore
 from trainset.stores.parts import hash_parts, part_bytes
 from trainset.stores.pinned import ETAG, MTIME, Pinned, get_pinned
 from trainset.transfer.base import SourceFile
+from trainset.transfer.patience import patiently
 
 MEMORY_BYTES = 64 * 2**20  # up to this size a file is read once and sent from memory
 
@@ -63,20 +64,16 @@ def read_pinned(
         yield Content(hashlib.sha256(data).hexdigest(), data, None, pinned=found)
         return
     if file.size <= memory_bytes:
-        data = store.get(file.path)
-        check_unchanged(file, store)
-        if len(data) != file.size:
-            raise SourceChanged(file.key)
-        yield Content(hashlib.sha256(data).hexdigest(), data, store.local_path(file.path))
+        path = store.local_path(file.path)
+        data = patiently(lambda: _get_whole(file, store), local=path is not None)
+        yield Content(hashlib.sha256(data).hexdigest(), data, path)
         return
-    check_unchanged(file, store)  # before hours are spent on it
     path = store.local_path(file.path)
     if path is not None:
-        with store.open(file.path) as handle:
-            digest, parts = hash_parts(handle, part_bytes(file.size))
-        check_unchanged(file, store)
+        digest, parts = patiently(lambda: _hash_whole(file, store))
         yield Content(digest, None, path, parts)
         return
+    check_unchanged(file, store)  # before hours are spent on it
     name = hashlib.sha256(f"{file.uri}\0{file.version}".encode()).hexdigest()
     spooled = spool / name  # the same name in the next run: what a killed run left is used up
     try:
@@ -87,6 +84,22 @@ def read_pinned(
         yield Content(digest, None, spooled, parts)
     finally:
         spooled.unlink(missing_ok=True)
+
+
+def _get_whole(file: SourceFile, store: ReadStore) -> bytes:
+    data = store.get(file.path)
+    check_unchanged(file, store)
+    if len(data) != file.size:
+        raise SourceChanged(file.key)
+    return data
+
+
+def _hash_whole(file: SourceFile, store: ReadStore) -> tuple[str, tuple[str, ...]]:
+    check_unchanged(file, store)  # before hours are spent on it
+    with store.open(file.path) as handle:
+        found = hash_parts(handle, part_bytes(file.size))
+    check_unchanged(file, store)
+    return found
 
 
 def _get_listed(file: SourceFile, store: ReadStore) -> tuple[bytes, Pinned]:

@@ -15,12 +15,16 @@ SKIP_AFTER = 1_000  # a page of a bucket
 
 
 class Match(NamedTuple):
-    """One expected file beside what the listing shows; without a file: a key nobody expects."""
+    """One expected file beside what the listing shows; without a file: a key nobody expects.
+
+    ``held``: what the listing has of the key; None: nothing.
+    """
 
     key: str
     id: int
     file: Expected | None
     fault: ObjectFault | None
+    held: Held | None = None
 
 
 def reconcile(
@@ -43,7 +47,7 @@ def reconcile(
         passed = 0
         while held is not None and _order(held.key) < _order(key):
             if whole and held.key != wanted:
-                yield Match(held.key, -1, None, None)
+                yield Match(held.key, -1, None, None, held)
             passed += 1
             near = _order(held.key) >= _order(key[:-1])  # starting anew would lead back to here
             if not whole and passed >= SKIP_AFTER and skipped != key and not near:
@@ -51,10 +55,10 @@ def reconcile(
             held = next(side, None)
         wanted = key
         here = held if held is not None and held.key == key else None
-        yield Match(key, number, file, judge_held(file, here))
+        yield Match(key, number, file, judge_held(file, here), here)
     while whole and held is not None:
         if held.key != wanted:
-            yield Match(held.key, -1, None, None)
+            yield Match(held.key, -1, None, None, held)
         held = next(side, None)
 
 

@@ -5,18 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from trainset.errors import ChecksumMismatch
+from trainset.errors import ChecksumMismatch, SourceChanged
 from trainset.model import MediaFacts
 from trainset.stores.base import ReadStore
 from trainset.transfer.base import Outcome, SourceFile
 from trainset.transfer.claims import Lanes
 from trainset.transfer.deliver import Delivery, Put, Route, errors_of
 from trainset.transfer.ledger.base import Claim, Ledger, LedgerRow
+from trainset.transfer.patience import patiently
 from trainset.transfer.places import Held, Place, Places
 from trainset.transfer.plan import turned_away
-from trainset.transfer.read import Content, Probe, check_unchanged, read_pinned
+from trainset.transfer.read import Content, Probe, read_pinned
 from trainset.transfer.send_remote import RemoteSender
 from trainset.transfer.server_copy import CopyRefused, ServerCopier
+
+
+class _Damaged(Exception):
+    """The store got other bytes than those that were read, whose sha256 this is."""
+
+    def __init__(self, sha256: str, error: ChecksumMismatch) -> None:
+        self.sha256, self.error = sha256, error
+        super().__init__(sha256)
 
 
 class FileSender:
@@ -62,7 +71,16 @@ class FileSender:
         if row is not None and row.arrived and (known := self._known(file, row)) is not None:
             return known
         sent = self._remote.send(file, owner, look=claim.interrupted)
-        return sent or self._read_and_send(file, owner, look=claim.interrupted)
+        if sent is not None:
+            return sent
+        try:
+            return self._read_and_send(file, owner, look=claim.interrupted)
+        except _Damaged as first:
+            # Damaged in memory or on the way, or changed under our hands: the second read says.
+            try:
+                return self._read_and_send(file, owner, look=True, before=first.sha256)
+            except _Damaged as second:
+                raise second.error from second.error.__cause__
 
     def _known(self, file: SourceFile, row: LedgerRow) -> Outcome | None:
         """``skipped`` when the ledger knows this version and its place holds the bytes."""
@@ -87,12 +105,17 @@ class FileSender:
             verified="L1",
         )
 
-    def _read_and_send(self, file: SourceFile, owner: str, *, look: bool) -> Outcome:
+    def _read_and_send(
+        self, file: SourceFile, owner: str, *, look: bool, before: str | None = None
+    ) -> Outcome:
+        """Bring one file; ``before``: the sha256 that an earlier read of this version found."""
         store, limit = self._sources[file.source], self._memory_bytes
         with (
             self._lanes.memory.hold(file.size if file.size <= limit else 0),
             read_pinned(file, store, self._spool, memory_bytes=limit) as content,
         ):
+            if before not in (None, content.sha256):
+                raise SourceChanged(file.key)
             facts = content.probe(self._probe, file.path)
             decision = self._delivery.route(file, facts)
             if decision.action != "take":
@@ -117,11 +140,13 @@ class FileSender:
             except CopyRefused:
                 pass
         try:
-            return Put(self._put_once(place, content, facts), file.size)
-        except ChecksumMismatch:
-            # Changed under our hands, or damaged on the way: the second says which.
-            check_unchanged(file, store)
-            return Put(self._put_once(place, content, facts), file.size)
+            held = patiently(
+                lambda: self._put_once(place, content, facts),
+                local=content.data is None,  # then it is read once more
+            )
+        except ChecksumMismatch as err:
+            raise _Damaged(content.sha256, err) from err
+        return Put(held, file.size)
 
     def _put_once(self, place: Place, content: Content, facts: MediaFacts) -> Held:
         key = place.key(content.sha256)

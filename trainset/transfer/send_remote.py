@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from trainset.errors import SourceChanged, TrainsetError, VersionGone
 from trainset.model import MediaFacts
@@ -28,11 +28,22 @@ from trainset.transfer.remote import (
 )
 from trainset.transfer.route import Decision
 from trainset.transfer.server_copy import CopyRefused, ServerCopier
+from trainset.transfer.streams import note_key, parse_note
 
 if TYPE_CHECKING:
     from trainset.stores.s3 import S3Store
 
 STREAM_MEMORY = 64 * 2**20  # parts of one file that are held at once (``stores.s3_ranges``)
+
+
+class _Streamed(NamedTuple):
+    """A streamed object: ``sent`` bytes went out for it now; ``noted``: its note is there."""
+
+    key: str
+    info: ObjectInfo
+    sha256: str
+    sent: int
+    noted: bool
 
 
 class RemoteSender:
@@ -99,26 +110,30 @@ class RemoteSender:
         """Send while reading, and learn the sha256 on the way; equal bytes that are there win."""
         place = self._delivery.places.of(decision)
         with self._lanes.memory.hold(min(file.size, STREAM_MEMORY)):
-            key, info, sha256, moved = self._streamed(file, remote, facts, place)
+            key, info, sha256, moved, noted = self._streamed(file, remote, facts, place)
         streamed = Held(place.uri(key), info.version_id, info.version)
         if remote.found is None:
             self._check_after(file, place, key, info)
+        if not noted:
+            _note_sha256(place, key, sha256)
         put = Put(streamed, moved, "streamed: its sha256 was known when it was sent")
         outcome = self._delivery.bring(file, facts, decision, sha256, owner, lambda: put, look=look)
         if outcome.uri == streamed.uri:
             return outcome
         _delete(place, key, info)
+        _delete(place, note_key(key, sha256), None)
         reason = f"its bytes were in the home already; what was streamed to {key} is deleted"
         return outcome.model_copy(update={"moved_bytes": moved, "reason": reason})
 
     def _streamed(
         self, file: SourceFile, remote: Remote, facts: MediaFacts, place: Place
-    ) -> tuple[str, ObjectInfo, str, int]:
-        """The stream object, its sha256, and the bytes that were sent for it.
+    ) -> _Streamed:
+        """The streamed object, and what became known of it.
 
         Its key is of this version of the file, so that another process finds the upload. A key
-        that has an object is never written again: it is taken when its bytes are the source's (an
-        earlier run died before it could note them), else passed over.
+        that has an object is never written again: it is taken when the note beside it says its
+        sha256 (an earlier run's ledger is lost), or when its bytes are the source's (that run died
+        before it could note them); else it is passed over.
         """
         name = hashlib.sha256(f"{file.uri}\0{file.version}\0{file.size}".encode()).hexdigest()[:32]
         store = cast("S3Store", place.store)
@@ -137,7 +152,10 @@ class RemoteSender:
                         content_type=facts.mime,
                         parts=self._parts,
                     )
-                return key, info, sha256, file.size
+                return _Streamed(key, info, sha256, file.size, noted=False)
+            if info.size == file.size and (said := _noted_sha256(place, key)) is not None:
+                self._parts.end(store.uri(key))
+                return _Streamed(key, info, said, 0, noted=True)
             if info.size == file.size:
                 source_sha256 = source_sha256 or hash_remote(
                     file, self._sources[file.source], remote
@@ -146,7 +164,7 @@ class RemoteSender:
                     found = hash_object(store, key, info.version_id)[1]
                 if found == source_sha256:
                     self._parts.end(store.uri(key))
-                    return key, info, found, 0
+                    return _Streamed(key, info, found, 0, noted=False)
             number += 1
 
     def _check_after(self, file: SourceFile, place: Place, key: str, info: ObjectInfo) -> None:
@@ -189,8 +207,27 @@ def _source_faults(file: SourceFile) -> Iterator[Callable[[ReadRange], ReadRange
         raise fault.error from fault.error.__cause__
 
 
-def _delete(place: Place, key: str, info: ObjectInfo) -> None:
+def _note_sha256(place: Place, key: str, sha256: str) -> None:
+    """Say beside a streamed object what its bytes are, for whoever has no ledger."""
+    line = f"{sha256}  {key.rsplit('/', 1)[-1]}\n".encode()
+    with errors_of(place):
+        place.store.put(note_key(key, sha256), line, content_type="text/plain")
+
+
+def _noted_sha256(place: Place, key: str) -> str | None:
+    with errors_of(place):
+        for info in place.store.list(f"{key}."):
+            if (noted := parse_note(info.key)) is not None and noted[0] == key:
+                return noted[1]
+    return None
+
+
+def _delete(place: Place, key: str, info: ObjectInfo | None) -> None:
+    """Remove an object that this process wrote; None: its only version, whatever that is."""
     from trainset.stores.s3_list import delete_version  # late: boto3 comes with it
 
+    store = cast("S3Store", place.store)
     with errors_of(place):
-        delete_version(cast("S3Store", place.store), key, info.version_id)
+        info = info or store.head(key)
+        if info is not None:
+            delete_version(store, key, info.version_id)

@@ -168,6 +168,8 @@ _FIRST = {
 def _words(e: Mapping[str, Any]) -> Iterator[str]:
     if e["type"] == "SEND" and e["relationship"] == "failure":
         yield "sending failed"
+    elif e["type"] == "VERIFY" and e["relationship"] == "failure":
+        yield f"verification failed at {e['verified']}"
     elif e["type"] == "SKIP" and e["uri"] is None:
         yield "taken by no rule" if e["rule_id"] is None else f"turned away by rule {e['rule_id']}"
     elif e["type"] in _FIRST:

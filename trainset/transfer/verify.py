@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from trainset.errors import AccessDenied, InputError
 from trainset.home import Home
 from trainset.stores import open_store
-from trainset.stores.base import ReadStore
-from trainset.stores.held import list_held
+from trainset.stores.base import PartLog, ReadStore
 from trainset.transfer.base import Outcome
-from trainset.transfer.readback import Reading, Verdict, read_back
-from trainset.transfer.reconcile import reconcile
+from trainset.transfer.leftovers import Leftovers, Referenced
+from trainset.transfer.readback import Reading, read_back
+from trainset.transfer.verify_listing import judge_listing
 from trainset.transfer.verify_report import (
     EXTRAS_LISTED,
     FAULTS_LISTED,
     Expected,
     FileSink,
     Level,
-    ObjectFault,
     Source,
     VerifyResult,
     drawn,
@@ -27,8 +26,7 @@ from trainset.transfer.verify_report import (
 from trainset.transfer.verify_table import VerifyTable
 
 THREADS = 8
-_TOGETHER = 5_000  # verdicts that are written at once
-_HOME = ""  # the place of uris that are relative to the home
+HOME = ""  # the place of uris that are relative to the home
 
 Progress = Callable[[int, int], None]  # objects read, objects to read
 
@@ -75,6 +73,7 @@ def expected_of(outcome: Outcome) -> Expected:
         sha256=outcome.sha256,
         pinned=same_place(outcome.uri, file.uri),
         source=Source(file.source, file.path, file.size, file.version, file.version_id),
+        source_uri=file.uri,
     )
 
 
@@ -90,6 +89,8 @@ def verify_files(
     open_place: Callable[[str], ReadStore] = open_store,
     progress: Progress | None = None,
     on_file: FileSink | None = None,
+    referenced: Referenced | None = None,
+    parts: PartLog | None = None,
     threads: int = THREADS,
 ) -> VerifyResult:
     """Look whether every file is at its destination as it was sent; constant memory.
@@ -102,20 +103,25 @@ def verify_files(
         whole: the files are all that should be there: also tell what is there beside them.
         open_place: opens ``s3://bucket`` or the folder ``/`` for uris that are not in the home.
         on_file: told of every file at the end.
+        referenced: with ``whole``: asked which of some absolute uris, that none of the files has,
+            something else refers to (``leftovers``).
+        parts: with ``whole``: the memory of uploads that a next run goes on with.
     Raises:
         AccessDenied, NotFound: a destination cannot be listed at all.
         TransientError: a store failed too often; run again.
     """
     table = VerifyTable()
     try:
-        table.add(((*_place_of(file.uri), file) for file in files), seed)
+        table.add(((*place_of(file.uri), file) for file in files), seed)
         extra, extras = 0, list[str]()
         objects = unhashed = read = clean = size = 0
         stores: dict[str, ReadStore] = {}
+        beside = Leftovers(referenced, parts) if whole else None
         if level >= "L2":
             stores = _open(table, home, open_place)
             for place, store in stores.items():
-                for key in _listed(table, place, store, home if whole else None):
+                media = f"{home.config.media}/" if whole and place == HOME else None
+                for key in judge_listing(table, place, store, media, beside):
                     extra += 1
                     extras += [store.uri(key)] if len(extras) < EXTRAS_LISTED else []
             objects, unhashed = table.count_objects()
@@ -131,6 +137,7 @@ def verify_files(
                 read, clean, size = read + 1, clean + found.clean, size + found.bytes
                 if progress is not None:
                     progress(read, len(chosen))
+        kinds, leftovers = ((), ()) if beside is None else beside.ended()
         expected, faulty, reached = table.counts()
         checked = faulty + sum(reached.values())
         if on_file is not None:
@@ -152,6 +159,9 @@ def verify_files(
             unhashed=unhashed,
             extra=extra if whole and level >= "L2" else None,
             extras=tuple(extras),
+            beside=kinds,
+            leftovers=leftovers,
+            not_listed=() if beside is None else tuple(beside.not_listed),
             faults=tuple(table.faults(FAULTS_LISTED)),
         )
     finally:
@@ -165,7 +175,7 @@ def _open(
     stores: dict[str, ReadStore] = {}
     for place in table.places():
         try:
-            stores[place] = home.store if place == _HOME else open_place(place)
+            stores[place] = home.store if place == HOME else open_place(place)
         except AccessDenied:
             raise
         except InputError as err:
@@ -177,45 +187,15 @@ def _open(
     return stores
 
 
-def _listed(table: VerifyTable, place: str, store: ReadStore, whole: Home | None) -> Iterator[str]:
-    """Judge all files of a place by its listing; yields the keys that nobody expects."""
-    prefix = table.prefix(place)
-    if whole is not None and place == _HOME:
-        prefix = f"{whole.config.media}/"
-    waiting: list[Verdict] = []
-    for match in reconcile(
-        table.of_place(place),
-        lambda start: list_held(store, prefix, start),
-        whole=whole is not None,
-    ):
-        if match.file is None:
-            yield match.key
-            continue
-        settled = _same_bytes(store, match.key, match.file, match.fault)
-        waiting.append((match.id, "L2", None if settled else match.fault))
-        if len(waiting) >= _TOGETHER:
-            table.judge(waiting)
-            waiting.clear()
-    table.judge(waiting)
-
-
-def _same_bytes(store: ReadStore, key: str, file: Expected, found: ObjectFault | None) -> bool:
-    """Whether another version is current because the same bytes were sent again."""
-    if found is None or found.kind != "other-version" or file.sha256 is None:
-        return False
-    now = store.head(key)
-    return now is not None and (now.size, now.sha256) == (file.size, file.sha256)
-
-
-def _place_of(uri: str) -> tuple[str, str]:
+def place_of(uri: str) -> tuple[str, str]:
     """Where a uri lies: a place to open, and the object's key there."""
     scheme, _, rest = uri.partition("://")
     if not rest:
-        return ("/", uri[1:]) if uri.startswith("/") else (_HOME, uri)
+        return ("/", uri[1:]) if uri.startswith("/") else (HOME, uri)
     bucket, _, key = rest.partition("/")
     return f"{'s3' if scheme == 'b2' else scheme}://{bucket}", key
 
 
 def same_place(uri: str, other: str) -> bool:
     """Whether two absolute uris name one object: media of reference mode stay at their source."""
-    return "://" in uri and _place_of(uri) == _place_of(other)
+    return "://" in uri and place_of(uri) == place_of(other)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 from trainset.model import Frozen
+from trainset.transfer.leftovers import KindCount, Leftover
 
 Level = Literal["L0", "L1", "L2", "L3", "L4"]
 
@@ -47,6 +48,7 @@ class Expected(NamedTuple):
         key: of the media row.
         uri: relative to the home, or absolute.
         pinned: reference mode: the version counts, also when a newer one is current.
+        source_uri: absolute, for people and provenance.
     """
 
     key: str
@@ -57,6 +59,7 @@ class Expected(NamedTuple):
     sha256: str | None = None
     pinned: bool = False
     source: Source | None = None
+    source_uri: str | None = None
 
 
 class ObjectFault(Frozen):
@@ -73,10 +76,13 @@ class ObjectFault(Frozen):
 class FileCheck(NamedTuple):
     """How one file did: the level that it reached, or its fault. Neither: it was not looked at."""
 
-    key: str
-    uri: str
+    file: Expected
     level: Level | None
     fault: ObjectFault | None
+
+    @property
+    def key(self) -> str:
+        return self.file.key
 
 
 FileSink = Callable[[FileCheck], None]
@@ -93,6 +99,8 @@ class VerifyResult(Frozen):
             the bytes they should.
         unhashed: objects whose sha256 nobody knows yet: they cannot be read against anything.
         extra: objects beside the expected ones; older commits may own them, so they are no fault.
+        beside, leftovers: what is stored without need, by kind, and the first of each kind;
+            ``not_listed`` says what could not be looked for.
         faults: the first ``FAULTS_LISTED``, by key of the object; ``faulty`` counts all.
     """
 
@@ -111,6 +119,9 @@ class VerifyResult(Frozen):
     unhashed: int = 0
     extra: int | None = None
     extras: tuple[str, ...] = ()
+    beside: tuple[KindCount, ...] = ()
+    leftovers: tuple[Leftover, ...] = ()
+    not_listed: tuple[str, ...] = ()
     faults: tuple[ObjectFault, ...] = ()
 
     @property

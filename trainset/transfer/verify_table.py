@@ -48,7 +48,7 @@ class VerifyTable:
                 file.sha256,
                 file.key,
                 file.uri,
-                json.dumps([file.size, file.etag, file.pinned, file.source]),
+                json.dumps([file.size, file.etag, file.pinned, file.source, file.source_uri]),
             )
             for place, key, file in files
         )
@@ -91,6 +91,11 @@ class VerifyTable:
         rows = self._db.execute(query, (place, key, version_id))
         return [(number, _expected(rest)) for number, *rest in rows]
 
+    def has(self, place: str, key: str) -> bool:
+        """Whether some file has this object."""
+        query = "SELECT 1 FROM file WHERE place = ? AND object = ? LIMIT 1"
+        return self._db.execute(query, (place, key)).fetchone() is not None
+
     def count_objects(self) -> tuple[int, int]:
         """Distinct objects without a fault so far, and how many of them have no known sha256."""
         query = (
@@ -107,6 +112,24 @@ class VerifyTable:
             f"GROUP BY {_OBJECT} ORDER BY min(lot), place, object LIMIT ?"
         )
         return self._db.execute(query, (count,)).fetchall()
+
+    def place_loads(self) -> list[tuple[str, int, int, int]]:
+        """(place, distinct objects, their bytes, those without a known sha256), by place."""
+        query = (
+            "SELECT place, count(*), sum(size), sum(hash IS NULL) FROM (SELECT place, "
+            f"max(json_extract(data, '$[0]')) AS size, max(sha256) AS hash FROM file "
+            f"GROUP BY {_OBJECT}) GROUP BY place ORDER BY place"
+        )
+        return self._db.execute(query).fetchall()
+
+    def source_loads(self) -> list[tuple[str, int, int]]:
+        """(source, its files that are still there, their bytes), by name."""
+        query = (
+            "SELECT json_extract(data, '$[3][0]') AS name, count(*), "
+            "sum(json_extract(data, '$[3][2]')) FROM file WHERE name IS NOT NULL "
+            "GROUP BY name ORDER BY name"
+        )
+        return self._db.execute(query).fetchall()
 
     def counts(self) -> tuple[int, int, dict[str, int]]:
         """(files, faulty ones, clean ones by level)."""
@@ -125,10 +148,12 @@ class VerifyTable:
 
     def checks(self) -> Iterator[FileCheck]:
         """How every file did, in the order they came in."""
-        query = "SELECT key, uri, level, fault FROM file LEFT JOIN verdict USING (id) ORDER BY id"
-        for key, uri, level, text in self._db.execute(query):
+        query = (
+            f"SELECT level, fault, {_COLUMNS} FROM file LEFT JOIN verdict USING (id) ORDER BY id"
+        )
+        for level, text, *rest in self._db.execute(query):
             found = ObjectFault.model_validate_json(text) if text else None
-            yield FileCheck(key, uri, None if found else level, found)
+            yield FileCheck(_expected(rest), None if found else level, found)
 
 
 _COLUMNS = "key, uri, version_id, sha256, data"
@@ -136,7 +161,7 @@ _COLUMNS = "key, uri, version_id, sha256, data"
 
 def _expected(row: list[str]) -> Expected:
     key, uri, version_id, sha256, data = row
-    size, etag, pinned, source = json.loads(data)
+    size, etag, pinned, source, source_uri = json.loads(data)
     return Expected(
         key=key,
         uri=uri,
@@ -146,4 +171,5 @@ def _expected(row: list[str]) -> Expected:
         sha256=sha256,
         pinned=pinned,
         source=Source(*source) if source else None,
+        source_uri=source_uri,
     )

@@ -4,7 +4,12 @@ Every event's hash covers the event and the hash before it, so that none can be 
 put in without the head (kept in the commit's metadata) telling.
 """
 
-from trainset.transfer.provenance.events import Event, describe_routes, outcome_events
+from trainset.transfer.provenance.events import (
+    Event,
+    check_events,
+    describe_routes,
+    outcome_events,
+)
 from trainset.transfer.provenance.put import put_events
 from trainset.transfer.provenance.read import find_keys, read_events
 from trainset.transfer.provenance.schema import SCHEMA, first_hash
@@ -29,6 +34,7 @@ __all__ = [
     "EventLog",
     "EventWriter",
     "Origin",
+    "check_events",
     "describe_routes",
     "find_keys",
     "first_hash",

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from trainset.spec import RouteSpec
 from trainset.transfer.base import Outcome, SourceFile
+from trainset.transfer.verify_report import FileCheck, ObjectFault
 
 
 class Event(NamedTuple):
@@ -65,6 +66,7 @@ def outcome_events(
     rules: Mapping[str, str],
     dead: Container[str] | None = None,
     replayed: Container[str] = (),
+    faults: Mapping[str, ObjectFault] | None = None,
 ) -> Iterator[Event]:
     """The events of one file, in the order they happened.
 
@@ -73,6 +75,8 @@ def outcome_events(
         rules: the spec's rules in words, by name.
         dead: keys that no run tries again by itself; None: every file that failed.
         replayed: keys of dead letters that someone let this run try again.
+        faults: what a verification found wrong with files that had arrived, by key: they are
+            not taken into the dataset, and the next run looks again.
     """
     o = outcome
     at = o.at or listed_at
@@ -95,6 +99,47 @@ def outcome_events(
         proof = _event("VERIFY", o.file, at, "verify")._replace(relationship="success")
         proof = proof._replace(verified=o.verified, reason=_LEVELS[o.verified])
         yield proof._replace(uri=o.uri, version_id=o.version_id, etag=o.etag, sha256=o.sha256)
+    if o.arrived and faults and (fault := faults.get(o.file.key)) is not None:
+        found = _event("VERIFY", o.file, at, "verify")._replace(
+            relationship="failure", kind=fault.kind, reason=_said(fault)
+        )
+        yield found._replace(
+            verified=fault.level,
+            uri=o.uri,
+            version_id=o.version_id,
+            etag=o.etag,
+            sha256=o.sha256,
+        )
+        yield found._replace(type="DROP", rule_id=o.route)
+
+
+def check_events(check: FileCheck, at: datetime) -> Iterator[Event]:
+    """The event of one file of a verification; none where it was not looked at."""
+    file, fault = check.file, check.fault
+    if check.level is None and fault is None:
+        return
+    source = file.source
+    yield Event(
+        "VERIFY",
+        file.key,
+        file.source_uri or file.uri,
+        at,
+        None if source is None else source.version,
+        file.size,
+        uri=file.uri,
+        version_id=file.version_id,
+        etag=file.etag,
+        sha256=file.sha256,
+        component="verify",
+        relationship="success" if fault is None else "failure",
+        verified=check.level if fault is None else fault.level,
+        kind=None if fault is None else fault.kind,
+        reason=_LEVELS.get(str(check.level)) if fault is None else _said(fault),
+    )
+
+
+def _said(fault: ObjectFault) -> str:
+    return f"{fault.reason}; {fault.step}"
 
 
 def describe_routes(routes: Iterable[RouteSpec]) -> dict[str, str]:

@@ -43,7 +43,7 @@ SCHEMA = pa.schema(
         _field("host"),
         _field("worker"),
         _field("code_version"),
-        _field("config_hash"),  # of the spec
+        _field("config_hash"),  # of the spec's sources, rules and protection
         _must("key"),
         _must("source_uri"),
         _field("source_version"),

@@ -16,6 +16,7 @@ from trainset.model import Frozen
 from trainset.transfer.base import Outcome
 from trainset.transfer.provenance.events import Event, outcome_events
 from trainset.transfer.provenance.schema import SCHEMA, event_hash, first_hash, microseconds
+from trainset.transfer.verify_report import ObjectFault
 
 SUMS = "SHA256SUMS"
 PART_EVENTS = 25_000
@@ -31,7 +32,7 @@ class Origin(Frozen):
         host: name of the machine.
         worker: of the Prefect worker or process.
         code_version: of trainset.
-        config_hash: of the spec.
+        config_hash: of the sources, rules and protection of the spec.
     """
 
     host: str | None = None
@@ -111,12 +112,18 @@ class EventWriter:
         *,
         dead: Container[str] | None = None,
         replayed: Container[str] = (),
+        faults: Mapping[str, ObjectFault] | None = None,
     ) -> None:
         """Add the events of some outcomes; see ``outcome_events``."""
         for outcome in outcomes:
             self.add_events(
                 outcome_events(
-                    outcome, listed_at=self._at, rules=self._rules, dead=dead, replayed=replayed
+                    outcome,
+                    listed_at=self._at,
+                    rules=self._rules,
+                    dead=dead,
+                    replayed=replayed,
+                    faults=faults,
                 )
             )
 

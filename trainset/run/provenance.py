@@ -1,0 +1,135 @@
+"""The provenance of a run and of a verification, from what their steps left."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import socket
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from trainset import __version__
+from trainset.home import Home
+from trainset.identity import canonical_json
+from trainset.run.context import Run
+from trainset.spec import DatasetSpec
+from trainset.transfer.base import Outcome
+from trainset.transfer.ledger import Ledger
+from trainset.transfer.provenance import (
+    SUMS,
+    EventFile,
+    EventWriter,
+    Origin,
+    check_events,
+    describe_routes,
+    put_events,
+)
+from trainset.transfer.verify_report import FileCheck, FileSink, ObjectFault
+
+REPLAYED = "replayed.jsonl"  # keys of dead letters that this run was told to try again
+
+
+def note_replayed(run: Run, ledger: Ledger) -> None:
+    """Let the ledger's dead letters be tried again, and remember which they are.
+
+    A second try of the step finds none any more: what the first has noted stays.
+    """
+    keys = [letter.key for letter in ledger.dead_letters()]
+    with (run.scratch / REPLAYED).open("a", encoding="utf-8", newline="\n") as lines:
+        lines.writelines(f"{json.dumps(key)}\n" for key in keys)
+    ledger.revive(keys)
+
+
+def write_events(
+    run: Run, outcomes: Iterable[Outcome], faults: Mapping[str, ObjectFault], *, committed: bool
+) -> str | None:
+    """Put the run's events into its commit; returns the head of their hash chain.
+
+    A run that changes no row leaves no commit: its events go to ``runs/<run_id>/provenance``, if
+    something was left out.
+
+    Args:
+        outcomes: before the verification; ``faults`` is what it found, by key.
+    """
+    context, parts = run.context, list[Path]()
+
+    def put(part: EventFile) -> None:
+        parts.append(run.scratch / part.name)
+        parts[-1].write_bytes(part.data)
+
+    rules = describe_routes(run.spec.transfer.routes)
+    writer = EventWriter(
+        context.run_id, put, at=context.started_at, origin=origin_of(run.spec), rules=rules
+    )
+    with run.ledger as ledger:
+        dead = frozenset(letter.key for letter in ledger.dead_letters())
+    told = (o for o in outcomes if committed or not o.arrived or o.file.key in faults)
+    writer.add(told, dead=dead, replayed=_replayed(run), faults=faults)
+    log = writer.close()
+    if not parts:
+        return None
+    if not committed:
+        put_events(run.home.store, f"runs/{context.run_id}/provenance", parts, log.sums)
+        return None
+    folder = f"provenance/{context.run_id}"
+    for part in parts:
+        run.workspace.put_file(f"{folder}/{part.name}", part)
+    run.workspace.write(f"{folder}/{SUMS}", log.sums)
+    return log.head
+
+
+@contextmanager
+def verify_events(
+    home: Home, spec: DatasetSpec, run_id: str, at: datetime
+) -> Iterator[tuple[FileSink, list[str]]]:
+    """A sink for checked files, whose VERIFY events then lie in ``runs/<run_id>/provenance``.
+
+    The list that comes with it has the head of their hash chain when the block has ended; it
+    stays empty when no file was checked.
+    """
+    head: list[str] = []
+    with tempfile.TemporaryDirectory(dir=home.state, prefix="verify-") as folder:
+        parts = list[Path]()
+
+        def put(part: EventFile) -> None:
+            parts.append(Path(folder) / part.name)
+            parts[-1].write_bytes(part.data)
+
+        writer = EventWriter(run_id, put, at=at, origin=origin_of(spec))
+
+        def note(check: FileCheck) -> None:
+            writer.add_events(check_events(check, at))
+
+        yield note, head
+        log = writer.close()
+        if parts:
+            put_events(home.store, f"runs/{run_id}/provenance", parts, log.sums)
+            head.append(log.head)
+
+
+def origin_of(spec: DatasetSpec) -> Origin:
+    """Who writes, under which settings."""
+    return Origin(
+        host=socket.gethostname(),
+        worker=str(os.getpid()),
+        code_version=__version__,
+        config_hash=config_hash(spec),
+    )
+
+
+def config_hash(spec: DatasetSpec) -> str:
+    """sha256 over the sources, the rules and the protection of a spec: what decides a transfer."""
+    said = spec.model_dump(mode="json", by_alias=True, include={"media", "transfer", "protect"})
+    return hashlib.sha256(canonical_json(said)).hexdigest()
+
+
+def _replayed(run: Run) -> frozenset[str]:
+    path = run.scratch / REPLAYED
+    if not path.exists():
+        return frozenset()
+    with path.open(encoding="utf-8", newline="\n") as lines:
+        return frozenset(json.loads(line) for line in lines)
