@@ -22,7 +22,9 @@ def publish(run: RunContext, reports: Sequence[StageReport]) -> Published:
     """Ask the gate; when it is content commit, merge into main, and tag."""
     published = tell(step.publish(run, sum(reports, StageReport())))
     create_markdown_artifact(
-        gate_markdown(published), key="gate-verdict", description="Why main moved, or did not"
+        gate_markdown(published),
+        key="gate-verdict",
+        description="What the gate looked at, and why main moved or did not",
     )
     return published
 
@@ -40,6 +42,8 @@ def write_report(
     """Write summary.json and report.html of the run."""
     summary = summary_step.write_summary(run, published, exports)
     create_markdown_artifact(
-        run_markdown(summary), key="run-summary", description="The run at a glance"
+        run_markdown(summary, home=run.spec.home),
+        key="run-summary",
+        description="The run at a glance, and what it left out",
     )
     return summary

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pyarrow as pa
 
 from trainset.metadata import open_reader
 from trainset.metadata.align import align_annotations
+from trainset.metadata.counted import CountedReader, SyncProgress
 from trainset.metadata.store import label_uris, load_records
 from trainset.metadata.sync import drop_unlisted, left_out_of_sync, sync_source
 from trainset.model import MetadataTotals
@@ -23,12 +24,19 @@ MEDIA_COLUMNS = ["row_id", "key", "source_uri", "sha256", "width", "height"]
 MEDIA_COLUMNS += ["duration", "modality"]
 
 
-def sync_work(context: RunContext, name: str) -> SyncResult:
-    """Read what is new or changed in the metadata source ``name`` of the spec."""
+def sync_work(
+    context: RunContext, name: str, *, progress: Callable[[SyncProgress], None] | None = None
+) -> SyncResult:
+    """Read what is new or changed in the metadata source ``name`` of the spec.
+
+    Args:
+        progress: is told of every page that is read.
+    """
     run = Run(context)
     source = next(s for s in context.spec.metadata if s.name == name)
+    reader = open_reader(source, context.credentials)
     report = sync_source(
-        open_reader(source, context.credentials),
+        reader if progress is None else CountedReader(reader, progress),
         source,
         run.workspace,
         sync_id=run.workspace.run_id,

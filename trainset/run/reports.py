@@ -50,7 +50,7 @@ class TransferWork(Frozen):
     def said(self) -> str:
         files, size_ = sum(b.files for b in self.batches), sum(b.bytes for b in self.batches)
         return (
-            f"plan: {many(files, 'file')} ({size(size_)}) in {many(len(self.batches), 'batch')}, "
+            f"plan: {many(files, 'file')} ({size(size_)}) in {many(len(self.batches), 'batch', 'batches')}, "
             f"{self.totals.skipped:,} there already or skipped, {self.missing:,} gone from their "
             "source"
         )
