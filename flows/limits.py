@@ -103,9 +103,10 @@ def say_upload_limit(limit: UploadLimit | None, batches: int) -> str:
     Raises:
         InputError: it lets no batch start.
     """
+    counted = many(batches, "batch", "batches")
     if limit is None:
         return (
-            f"{many(batches, 'batch', 'batches')}; no limit for the tag {UPLOAD_TAG} on this Prefect server "
+            f"{counted}; no limit for the tag {UPLOAD_TAG} on this Prefect server "
             f"(set one for all runs together: {SET_LIMIT})"
         )
     if limit.slots == 0:
@@ -113,7 +114,7 @@ def say_upload_limit(limit: UploadLimit | None, batches: int) -> str:
             f"the concurrency limit {NAME} of this Prefect server is 0, so no batch can start; "
             f"raise it: prefect gcl update {NAME} --limit {BATCHES}"
         )
-    text = f"{many(batches, 'batch', 'batches')}, at most {limit.slots} at once over all runs (limit {NAME})"
+    text = f"{counted}, at most {limit.slots} at once over all runs (limit {NAME})"
     if (lost := limit.taken - limit.held) > 0 and limit.taken >= limit.slots:
         return (
             f"{text}; {lost} slots are taken by nobody, as after a killed server, and batches "

@@ -1,6 +1,6 @@
 """How labels met media, in words: from the alignment's report to counts, findings and drift.
 
-The report is taken as plain data (the fields of ``AlignReport``), as ``runs/<run_id>/alignment.json``
+The report is taken as plain data (the fields of ``AlignReport``), as ``alignment.json`` of a run
 holds it, so that pages of older runs can be drawn again.
 """
 

@@ -1,4 +1,4 @@
-"""The histogram of classes as a drawing inside the page: SVG that follows its light or dark theme."""
+"""The histogram of classes as a drawing inside the page: SVG in the page's own colours."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _NAME = 26  # characters of a class name; the whole name shows when it is pointe
 def class_plot(bars: Sequence[ClassBar]) -> str:
     """One bar a class, with a tick where it stood at the commit before; "" without classes.
 
-    Colours are the page's variables. A new class is hatched lighter and named ``new``, a gone one
-    has its tick alone and the word ``gone``: nothing hangs on colour.
+    Colours are the page's variables. A new class has another one and the word ``new``,
+    a gone one its tick alone and the word ``gone``: nothing hangs on colour.
     """
     if not bars:
         return ""
