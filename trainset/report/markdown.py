@@ -61,9 +61,11 @@ def _stages(summary: RunSummary) -> list[tuple[str, str]]:
         rows += [(words, f"{n:,}") for n, words in (*rest, (moved.failed, "files failed")) if n]
     if labels.rows:
         rows.append(("labels matched", f"{labels.matched:,} of {labels.rows:,}"))
-        lost = ((labels.orphan_records, "labels without their file"),)
-        lost += ((labels.ambiguous, "labels that fit several files"),)
-        lost += ((labels.quarantined, "label records set aside"),)
+        lost = (
+            (labels.orphan_records, "labels without their file"),
+            (labels.ambiguous, "labels that fit several files"),
+            (labels.quarantined, "label records set aside"),
+        )
         rows += [(words, f"{n:,}") for n, words in lost if n]
     if cells.computed or cells.cached or cells.failed:
         rows.append(("values computed", f"{cells.computed:,}, {cells.cached:,} from the cache"))
