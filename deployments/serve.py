@@ -45,6 +45,8 @@ def deployments(spec: Path, cron: str) -> list[RunnerDeployment]:
     return [
         flow.to_deployment(
             name,
+            # The whole docstring would show, its arguments run together.
+            description=(flow.description or "").partition("\n\nArgs:")[0],
             parameters={"spec": str(spec.resolve())},
             schedules=[Cron(cron, timezone="UTC", slug="pipeline")] if flow is pipeline else None,
             concurrency_limit=ConcurrencyLimitConfig(

@@ -8,12 +8,16 @@ batch that waits as Pending and logs nothing, so the flow says it before the fir
 from __future__ import annotations
 
 import json
+import logging
 import time
 import urllib.error
 import urllib.request
 from typing import Any, NamedTuple
 
-from trainset.errors import InputError, TransientError
+from trainset.errors import InputError
+from trainset.report.wording import many
+
+LOG = logging.getLogger(__name__)
 
 UPLOAD_TAG = "b2-upload"
 BATCHES = 4  # on the managed server: each batch has threads of its own, and all share one line
@@ -36,30 +40,35 @@ class UploadLimit(NamedTuple):
     held: int
 
 
-def keep_upload_limit(api: str, *, patience_s: float = 60.0) -> None:
+def keep_upload_limit(api: str, *, patience_s: float = 60.0) -> bool:
     """Give a server of ours, just started, the limit; a number that the user set stays.
 
     No batch holds a slot yet, so what an earlier, killed server counted as taken is free again.
+    A run needs no limit: a server that does not take it is told in a warning, and the run goes on.
 
     Args:
         api: URL of the server's API.
         patience_s: how long a server is asked again that answers 503: its database is busy while
             its services start.
-    Raises:
-        TransientError: the server refused.
+    Returns:
+        Whether the server has the limit now.
     """
     give_up = time.monotonic() + patience_s
     while True:
         try:
-            return _keep(api)
+            _keep(api)
         except OSError as err:
             busy = isinstance(err, urllib.error.HTTPError) and err.code == 503
-            if not busy or time.monotonic() > give_up:
-                raise TransientError(
-                    f"the Prefect server did not take the limit {NAME} ({err}); run the same "
-                    "command again"
-                ) from err
-            time.sleep(0.5)
+            if busy and time.monotonic() <= give_up:
+                time.sleep(0.5)
+                continue
+            LOG.warning(
+                "the Prefect server did not take the limit %s (%s): each run sends as many batches "
+                "at once as it has threads; to set it: %s",
+                *(NAME, err, SET_LIMIT),
+            )
+            return False
+        return True
 
 
 def _keep(api: str) -> None:
@@ -94,9 +103,10 @@ def say_upload_limit(limit: UploadLimit | None, batches: int) -> str:
     Raises:
         InputError: it lets no batch start.
     """
+    counted = many(batches, "batch", "batches")
     if limit is None:
         return (
-            f"{batches} batches; no limit for the tag {UPLOAD_TAG} on this Prefect server "
+            f"{counted}; no limit for the tag {UPLOAD_TAG} on this Prefect server "
             f"(set one for all runs together: {SET_LIMIT})"
         )
     if limit.slots == 0:
@@ -104,7 +114,7 @@ def say_upload_limit(limit: UploadLimit | None, batches: int) -> str:
             f"the concurrency limit {NAME} of this Prefect server is 0, so no batch can start; "
             f"raise it: prefect gcl update {NAME} --limit {BATCHES}"
         )
-    text = f"{batches} batches, at most {limit.slots} at once over all runs (limit {NAME})"
+    text = f"{counted}, at most {limit.slots} at once over all runs (limit {NAME})"
     if (lost := limit.taken - limit.held) > 0 and limit.taken >= limit.slots:
         return (
             f"{text}; {lost} slots are taken by nobody, as after a killed server, and batches "

@@ -23,7 +23,8 @@ def plan_cells(run: RunContext) -> list[CellWork]:
 @task(name="compute-partition", task_run_name="compute-partition {work.label}", **RETRIED)
 def compute_partition(run: RunContext, work: CellWork) -> CellOutcome:
     """Compute the due cells of one fragment; finished batches are kept whatever happens."""
-    with task_progress("compute-progress", f"partition {work.label}", work.cells) as progress:
+    label = f"partition {work.label}"
+    with task_progress("compute-progress", label, work.cells, "cells") as progress:
         return tell(step.compute_work(run, work, progress=progress))
 
 

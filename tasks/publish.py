@@ -24,7 +24,9 @@ def publish(run: RunContext, reports: Sequence[StageReport]) -> Published:
     total = sum(reports, StageReport())
     published = tell(step.publish(run, total, open_block=open_block))
     create_markdown_artifact(
-        gate_markdown(published), key="gate-verdict", description="Why main moved, or did not"
+        gate_markdown(published),
+        key="gate-verdict",
+        description="What the gate looked at, and why main moved or did not",
     )
     return published
 
@@ -42,6 +44,8 @@ def write_report(
     """Write summary.json and report.html of the run."""
     summary = summary_step.write_summary(run, published, exports)
     create_markdown_artifact(
-        run_markdown(summary), key="run-summary", description="The run at a glance"
+        run_markdown(summary, home=run.spec.home),
+        key="run-summary",
+        description="The run at a glance, and what it left out",
     )
     return summary

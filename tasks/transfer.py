@@ -31,7 +31,8 @@ def plan_transfer(run: RunContext) -> TransferWork:
 )
 def transfer_batch(run: RunContext, batch: TransferBatch) -> BatchResult:
     """Send one batch of files; files that are there already are not sent again."""
-    with task_progress("transfer-progress", f"batch {batch.label}", batch.files) as progress:
+    label = f"batch {batch.label}"
+    with task_progress("transfer-progress", label, batch.files, "files") as progress:
         return tell(step.send_work(run, batch, progress=progress))
 
 
@@ -42,8 +43,14 @@ def write_media_rows(
     """Write what was sent into the media table of the run branch."""
     report = tell(media_rows.write_rows(run, work, results))
     create_markdown_artifact(
-        transfer_markdown(report, report.transfer_facts),
+        transfer_markdown(
+            report,
+            report.transfer_facts,
+            run_id=run.run_id,
+            home=run.spec.home,
+            provenance=report.provenance,
+        ),
         key="transfer-report",
-        description="What was moved, and why not",
+        description="What was moved and verified, what was not, why, and what to do about it",
     )
     return report

@@ -15,7 +15,7 @@ from trainset.transfer.verify_report import VerifyResult
 @task(name="verify-transfer", task_run_name="verify-transfer {work.ref}", **RETRIED)
 def verify_transfer(work: step.VerifyWork) -> VerifyResult:
     """Compare a commit's media with their places; only looks."""
-    with task_progress("verify-progress", f"verify {work.ref}, in percent", 100) as show:
+    with task_progress("verify-progress", f"verify {work.ref}", 100, "percent") as show:
         result = tell(step.verify_transfer(work, progress=lambda done, of: show(100 * done // of)))
     create_markdown_artifact(
         step.verify_markdown(result),

@@ -8,10 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from trainset.model import LeftOut, RunSummary
 from trainset.report import wording
-from trainset.report.alignment import label_findings
+from trainset.report.alignment import (
+    alignment_counts,
+    alignment_headline,
+    class_bars,
+    drift_words,
+    label_findings,
+    quarantine_rows,
+    source_rows,
+)
 from trainset.report.facts import gather_facts, thumbnail_column
 from trainset.report.howto import in_terminal, open_dataset, open_export
+from trainset.report.markdown_transfer import LEVELS
 from trainset.report.model import Card, DatasetFacts, Search
+from trainset.report.plot import class_plot
 from trainset.report.thumbs import draw_thumbs
 from trainset.spec import DatasetSpec, ExportSpec
 from trainset.versions.gate import Check
@@ -38,6 +48,7 @@ def write_report(
     timings: Mapping[str, float] | None = None,
     known: Sequence[LeftOut] = (),
     transfer: TransferFacts | None = None,
+    provenance: str | None = None,
 ) -> str:
     """The report of one run as an HTML page, about 0.5 MB.
 
@@ -50,6 +61,7 @@ def write_report(
         timings: seconds by stage.
         known: what earlier runs reported already; folded away.
         transfer: what the per-file report of the transfer adds up to.
+        provenance: head of the hash chain of the run's events.
     """
     facts = gather_facts(dataset) if dataset is not None else None
     thumbs = _thumbs(dataset, facts, searches) if dataset is not None and facts else {}
@@ -67,6 +79,7 @@ def write_report(
         timings=timings or {},
         known=known,
         transfer=transfer,
+        provenance=provenance,
     )
 
 
@@ -85,10 +98,13 @@ def render(
     timings: Mapping[str, float],
     known: Sequence[LeftOut],
     transfer: TransferFacts | None = None,
+    provenance: str | None = None,
 ) -> str:
     """The page from facts that are gathered already; pure."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
 
+    bars, rarer = class_bars(align_report)
     environment = Environment(
         loader=PackageLoader("trainset.report", "."),
         autoescape=True,  # keys, labels and errors come from outside
@@ -114,6 +130,16 @@ def render(
         status_text=wording.STATUS[summary.status],
         thumbs=thumbs,
         findings=label_findings(align_report),
+        met=alignment_counts(align_report),
+        met_headline=alignment_headline(align_report),
+        label_sources=source_rows(align_report),
+        plot=Markup(class_plot(bars)),  # it escapes the names itself
+        rarer=rarer,
+        compared=align_report.get("before") is not None,
+        drift=drift_words(align_report),
+        set_aside=quarantine_rows((*summary.left_out, *known)),
+        levels=LEVELS,
+        provenance=provenance,
         gate=gate,
         notes=notes,
         searches=searches,

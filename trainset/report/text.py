@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from textwrap import fill
 
-from trainset.model import LeftOut, RunSummary
+from trainset.model import CellTotals, LeftOut, MetadataTotals, RunSummary, TransferTotals
 from trainset.report.howto import in_terminal
 from trainset.report.model import Search
 from trainset.report.wording import (
@@ -67,16 +67,31 @@ def _head(summary: RunSummary, spec: DatasetSpec | None, seconds: float | None) 
 
 
 def _counts(summary: RunSummary) -> Iterator[str]:
+    """A line a stage; of those that did not run there is nothing to tell."""
     moved, labels, cells = summary.transfer, summary.metadata, summary.cells
-    yield _listing(
+    if moved != TransferTotals():
+        yield _transferred(moved)
+    if labels != MetadataTotals():
+        yield _matched(labels)
+    if cells != CellTotals():
+        rest = ((cells.cached, "from the cache"), (cells.failed, "failed"))
+        yield _listing("computed", many(cells.computed, "value"), *rest)
+    yield ""
+
+
+def _transferred(moved: TransferTotals) -> str:
+    return _listing(
         "transferred",
         f"{many(moved.sent, 'file')} ({size(moved.bytes)})",
-        (moved.skipped, "there already"),
+        (moved.skipped, "there already or passed over"),
         (moved.duplicate, "same bytes as another"),
         (moved.deferred, "waiting for the next run"),
         (moved.failed, "failed"),
     )
-    yield _listing(
+
+
+def _matched(labels: MetadataTotals) -> str:
+    return _listing(
         "matched",
         f"{labels.matched:,} of {many(labels.rows, 'label record')}",
         (labels.orphan_records, "without a media file"),
@@ -84,13 +99,6 @@ def _counts(summary: RunSummary) -> Iterator[str]:
         (labels.quarantined, "unusable"),
         (labels.orphan_media, "media files without a label"),
     )
-    yield _listing(
-        "computed",
-        many(cells.computed, "value"),
-        (cells.cached, "from the cache"),
-        (cells.failed, "failed"),
-    )
-    yield ""
 
 
 def _listing(name: str, first: str, *rest: tuple[int, str]) -> str:

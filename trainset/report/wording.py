@@ -9,13 +9,17 @@ from trainset.model import LeftOut
 # One line each for what the kinds of left-out items mean to someone who sees them first.
 KINDS = {
     "unreadable": "Files that cannot be decoded",
-    "unreadable-source": "Source files that could not be read",
+    "unreadable-source": "Sources and label files that could not be read",
     "source-changed": "Files that changed while they were read",
     "too-young": "Files still being written",
     "transient": "Files that wait for a store that was busy or away",
     "busy": "Files that another run is sending",
     "not-found": "Files that were gone when they were to be read",
     "access-denied": "Files that may not be read",
+    "input": "Files that could not be sent",
+    "special-file": "Entries that are no files (pipes, sockets, devices)",
+    "skipped-by-rule": "Files that a rule passes over",
+    "version-gone": "Files whose pinned version is gone",
     "unmatched": "Files that no rule takes",
     "unreadable-folder": "Folders that could not be listed",
     "orphan-record": "Labels whose media file is not here",
@@ -78,6 +82,9 @@ def kind_title(kind: str) -> str:
 def reason_and_step(reason: str) -> tuple[str, str]:
     """An error's text and its next step, which by our habit follows the last semicolon."""
     what, mark, step = reason.rpartition("; ")
+    if step.startswith("then: "):  # two steps, one after the other
+        before, two, first = what.rpartition("; ")
+        what, step = (before, f"{first}, {step}") if two else (what, step)
     return (what, step) if mark else (reason, "")
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pyarrow as pa
 
 from trainset.metadata import open_reader
 from trainset.metadata.align import align_annotations
 from trainset.metadata.base import Rejected
+from trainset.metadata.counted import CountedReader, SyncProgress
 from trainset.metadata.store import label_uris, load_records
 from trainset.metadata.sync import SyncReport, drop_unlisted, left_out_of_sync, sync_source
 from trainset.metadata.tables.open import OpenBlock, open_tables, salt_of
@@ -26,16 +27,26 @@ MEDIA_COLUMNS = ["row_id", "key", "source_uri", "sha256", "width", "height"]
 MEDIA_COLUMNS += ["duration", "modality"]
 
 
-def sync_work(context: RunContext, name: str, *, open_block: OpenBlock | None = None) -> SyncResult:
+def sync_work(
+    context: RunContext,
+    name: str,
+    *,
+    open_block: OpenBlock | None = None,
+    progress: Callable[[SyncProgress], None] | None = None,
+) -> SyncResult:
     """Read what is new or changed in the metadata source ``name`` of the spec.
 
     Args:
         open_block: looks up the blocks that the spec names; asked in this process, for what it
             says is a secret.
+        progress: is told of every page of label files that is read.
     """
     run = Run(context)
     source = next(s for s in context.spec.metadata if s.name == name)
-    report = (_sync_tables if source.is_tables else _sync_files)(run, source, open_block)
+    if source.is_tables:
+        report = _sync_tables(run, source, open_block)
+    else:
+        report = _sync_files(run, source, progress)
     return SyncResult(
         source=name,
         rows=report.rows,
@@ -45,9 +56,12 @@ def sync_work(context: RunContext, name: str, *, open_block: OpenBlock | None = 
     )
 
 
-def _sync_files(run: Run, source: MetadataSource, _: OpenBlock | None) -> SyncReport:
+def _sync_files(
+    run: Run, source: MetadataSource, progress: Callable[[SyncProgress], None] | None
+) -> SyncReport:
+    reader = open_reader(source, run.context.credentials)
     return sync_source(
-        open_reader(source, run.context.credentials),
+        reader if progress is None else CountedReader(reader, progress),
         source,
         run.workspace,
         sync_id=run.workspace.run_id,

@@ -49,8 +49,9 @@ class TransferWork(Frozen):
     @property
     def said(self) -> str:
         files, size_ = sum(b.files for b in self.batches), sum(b.bytes for b in self.batches)
+        batches = many(len(self.batches), "batch", "batches")
         return (
-            f"plan: {many(files, 'file')} ({size(size_)}) in {many(len(self.batches), 'batch')}, "
+            f"plan: {many(files, 'file')} ({size(size_)}) in {batches}, "
             f"{self.totals.skipped:,} there already or skipped, {self.missing:,} gone from their "
             "source"
         )

@@ -93,13 +93,14 @@ def _write_pages(
         notes=notes,
         searches=searches,
         known=known,
+        provenance=published.report.provenance,
     )
     text = text_summary(
         summary,
         spec=context.spec,
         searches=searches,
         notes=notes,
-        report=store.uri(REPORT),
+        report=_page(run),
         seconds=(now() - context.started_at).total_seconds(),
     )
     for key in (_place(summary, REPORT), REPORT):
@@ -107,6 +108,12 @@ def _write_pages(
     store.put(_place(summary, "summary.txt"), text.encode(), content_type="text/plain")
     # Last: whoever waits for the summary finds the report there.
     store.put(_place(summary, "summary.json"), _encode(summary), content_type="application/json")
+
+
+def _page(run: Run) -> str:
+    """Where the newest page lies, in the words of the spec: b2:// stays b2://."""
+    home = run.context.spec.home
+    return f"{home.rstrip('/')}/{REPORT}" if "://" in home else run.home.store.uri(REPORT)
 
 
 def _place(summary: RunSummary, name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from pydantic import Field
 
@@ -49,6 +50,18 @@ class RouteFacts(Frozen):
     bytes: int
 
 
+class SourceFacts(Frozen):
+    """Files of one `media:` entry that the run looked at, by what became of them."""
+
+    source: str
+    sent: int = 0
+    skipped: int = 0
+    duplicate: int = 0
+    deferred: int = 0
+    failed: int = 0
+    bytes: int = 0  # that moved
+
+
 class FileFacts(Frozen):
     key: str
     size: int
@@ -63,6 +76,7 @@ class TransferFacts(Frozen):
         bytes: that moved.
         verified: files that arrived in this run, by the level that was reached.
         retried: files that took more than one try in this run.
+        seconds: from the start of the first file that moved to the end of the last; None: unknown.
         slowest, largest: of the files that moved.
     """
 
@@ -70,10 +84,17 @@ class TransferFacts(Frozen):
     bytes: int = 0
     kinds: tuple[KindFacts, ...] = ()
     routes: tuple[RouteFacts, ...] = ()
+    sources: tuple[SourceFacts, ...] = ()
     verified: dict[str, int] = Field(default_factory=dict)
     retried: int = 0
+    seconds: float | None = None
     slowest: tuple[FileFacts, ...] = ()
     largest: tuple[FileFacts, ...] = ()
+
+    @property
+    def turned_away(self) -> int:
+        """Files that a rule passed over: skipped, though they are not there."""
+        return sum(kind.files for kind in self.kinds if kind.status == "skipped")
 
 
 def check_balance(totals: TransferTotals, facts: TransferFacts, *, unchanged: int = 0) -> None:
@@ -102,6 +123,9 @@ class FactsOf:
         self._verified: dict[str, int] = {}
         self._kinds: dict[tuple[str, str], _Kind] = {}
         self._routes: dict[str, tuple[int, int]] = {}
+        self._sources: dict[str, dict[str, int]] = {}
+        self._first: datetime | None = None
+        self._last: datetime | None = None
         self._slowest: list[tuple[int, str, int]] = []
         self._largest: list[tuple[int, str, int]] = []
         self._bytes = self._retried = 0
@@ -110,6 +134,13 @@ class FactsOf:
         self._counts[o.status] = self._counts.get(o.status, 0) + 1
         self._bytes += o.moved_bytes
         self._retried += o.attempts > 1
+        source = self._sources.setdefault(o.file.source, {})
+        source[o.status] = source.get(o.status, 0) + 1
+        source["bytes"] = source.get("bytes", 0) + o.moved_bytes
+        if o.at is not None and o.moved_bytes:
+            begun = o.at - timedelta(milliseconds=o.duration_ms)
+            self._first = begun if self._first is None else min(self._first, begun)
+            self._last = o.at if self._last is None else max(self._last, o.at)
         if o.route is not None:
             files, size = self._routes.get(o.route, (0, 0))
             self._routes[o.route] = (files + 1, size + o.moved_bytes)
@@ -136,6 +167,8 @@ class FactsOf:
             bytes=self._bytes,
             kinds=tuple(sorted(kinds, key=lambda k: (-k.files, k.kind, k.status))),
             routes=tuple(RouteFacts(route=r, files=f, bytes=b) for r, (f, b) in routes),
+            sources=tuple(SourceFacts(source=s, **n) for s, n in sorted(self._sources.items())),
+            seconds=self._seconds(),
             verified=dict(sorted(self._verified.items())),
             retried=self._retried,
             slowest=tuple(
@@ -147,6 +180,11 @@ class FactsOf:
                 for size, key, took in sorted(self._largest, reverse=True)
             ),
         )
+
+    def _seconds(self) -> float | None:
+        if self._first is None or self._last is None:
+            return None
+        return (self._last - self._first).total_seconds() or None
 
 
 def _keep(heap: list[tuple[int, str, int]], item: tuple[int, str, int]) -> None:
