@@ -12,11 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainset.identity import canonical_json, row_id
-from trainset.metadata.align import align_annotations, left_out
-from trainset.metadata.align_report import AlignReport
-from trainset.metadata.pixels import to_pixels
+from trainset.metadata.align import AlignReport, align_annotations, left_out
+from trainset.metadata.align.pixels import to_pixels
+from trainset.metadata.align.rematch import Before
 from trainset.metadata.records import RECORDS, NameRecords, Record, record, to_table
-from trainset.metadata.rematch import Before
 from trainset.tables.schema import ANNOTATIONS, ANNOTATIONS_FINGERPRINT
 
 MEDIA = pa.schema(

@@ -8,9 +8,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from trainset.metadata.align import METHODS
-from trainset.metadata.ladder import MediaIndex
-from trainset.metadata.ladder_columns import MediaColumns
-from trainset.metadata.name_columns import (
+from trainset.metadata.align.ladder import MediaIndex
+from trainset.metadata.align.ladder_columns import MediaColumns
+from trainset.metadata.align.name_columns import (
     Slashes,
     column,
     spell,

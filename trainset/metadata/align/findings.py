@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from trainset.metadata.name_columns import Ints, Mask
-from trainset.metadata.repeats import repeated_labels, repeated_media
+from trainset.metadata.align.name_columns import Ints, Mask
+from trainset.metadata.align.repeats import repeated_labels, repeated_media
 
 FINDINGS = pa.schema(
     [

@@ -13,10 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from trainset.metadata.found import Answer, Asking, Found
-from trainset.metadata.groups import NameGroups
-from trainset.metadata.ladder import label_folder
-from trainset.metadata.name_columns import (
+from trainset.metadata.align.found import Answer, Asking, Found
+from trainset.metadata.align.groups import NameGroups
+from trainset.metadata.align.ladder import label_folder
+from trainset.metadata.align.name_columns import (
     Ints,
     Slashes,
     Spelling,
@@ -26,8 +26,8 @@ from trainset.metadata.name_columns import (
     stems,
     without_tool_prefixes,
 )
+from trainset.metadata.align.near_columns import NearIndex
 from trainset.metadata.names import normal
-from trainset.metadata.near_columns import NearIndex
 from trainset.spec import MatchMethod
 
 _DIGEST = "^(?:sha256:)?(?P<digest>[0-9a-fA-F]{64})$"

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from trainset.metadata.findings import Aligned, mask
+from trainset.metadata.align.findings import Aligned, mask
 from trainset.model import Frozen
 
 EXAMPLES = 20

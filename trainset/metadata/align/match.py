@@ -13,13 +13,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from trainset.metadata.align_report import AlignReport, make_report
-from trainset.metadata.findings import Aligned, find_odd
-from trainset.metadata.found import Found
-from trainset.metadata.ladder_columns import MediaColumns
-from trainset.metadata.name_columns import Ints, column
-from trainset.metadata.pixels import to_pixels
-from trainset.metadata.rematch import Before, Stream, find_rows, identify, still_matched
+from trainset.metadata.align.findings import Aligned, find_odd
+from trainset.metadata.align.found import Found
+from trainset.metadata.align.ladder_columns import MediaColumns
+from trainset.metadata.align.name_columns import Ints, column
+from trainset.metadata.align.pixels import to_pixels
+from trainset.metadata.align.rematch import Before, Stream, find_rows, identify, still_matched
+from trainset.metadata.align.report import AlignReport, make_report
 from trainset.model import LeftOut
 from trainset.spec import MatchMethod
 from trainset.tables.schema import ANNOTATIONS
