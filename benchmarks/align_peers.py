@@ -48,7 +48,7 @@ def match_by_duckdb(folder: str) -> dict[str, int]:
     connection = duckdb.connect()
     connection.register("media", media)
     connection.register("records", records)
-    found = connection.execute(_SQL).to_arrow_table()
+    found = connection.sql(_SQL).to_arrow_table()
     return _counts(found["match"])
 
 
