@@ -186,7 +186,7 @@ def test_the_report_counts_what_people_ask_for() -> None:
     out, report = _align(rows, media, before=Before(cats))
     assert report.matched == {"path": 5}
     assert (report.records, report.orphan_records, report.ambiguous) == (6, 1, 0)
-    assert (report.labelled_media, report.empty_media) == (2, 1)
+    assert (report.labelled_media, report.empty_media) == (1, 1)
     assert report.orphan_media == 1  # c.jpg; nobody labels audio here
     assert report.examples["orphan_media"] == ("cam/c.jpg",)
     assert (report.boxes_outside, report.boxes_without_area, report.duplicates) == (1, 1, 1)

@@ -81,14 +81,16 @@ def align_annotations(
         match = pc.replace_with_mask(match, pa.array(stands), said)
     rows = _rows(records, media, at, match, before, earlier)
     candidates = _candidates(records, media, found, fits)
-    aligned = Aligned(rows=rows, media=media, at=at, candidates=candidates)
-    findings = find_odd(aligned)
-    report = make_report(
-        aligned,
-        findings,
+    aligned = Aligned(
+        rows=rows,
+        media=media,
+        at=at,
+        candidates=candidates,
+        was=earlier,
         before=None if before is None else before.rows,
-        read_at=read_at or {},
     )
+    findings = find_odd(aligned)
+    report = make_report(aligned, findings, read_at=read_at or {})
     return Alignment(rows, report, findings)
 
 
