@@ -93,13 +93,14 @@ def late_labels(folder: str) -> tuple[float, float]:
 
 def matching(folder: str) -> tuple[float, float]:
     from trainset.metadata.align import METHODS
+    from trainset.metadata.align.climb import resolve
     from trainset.metadata.align.ladder_columns import MediaColumns
 
     records, media = _read(folder, "records"), _read(folder, "media")
 
     def climb() -> None:
         index = MediaColumns(media["key"], media["source_uri"], media["sha256"])
-        index.resolve(records["media_ref"], METHODS)
+        resolve(index, records["media_ref"], METHODS)
 
     return _timed(climb)
 

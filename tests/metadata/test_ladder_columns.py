@@ -8,6 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from trainset.metadata.align import METHODS
+from trainset.metadata.align.climb import resolve
 from trainset.metadata.align.ladder import MediaIndex
 from trainset.metadata.align.ladder_columns import MediaColumns
 from trainset.metadata.align.name_columns import (
@@ -92,7 +93,8 @@ def test_columns_climb_like_single_references(
     columns = MediaColumns(*(pa.chunked_array([c], text) for c in (keys, uris, digests)))
     refs, of, said = ([r[i] for r in records] for i in range(3))
 
-    found = columns.resolve(
+    found = resolve(
+        columns,
         pa.array(refs, text),
         methods,
         label_uris=labels,

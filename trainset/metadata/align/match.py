@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from trainset.metadata.align.climb import resolve
 from trainset.metadata.align.findings import Aligned, find_odd
 from trainset.metadata.align.found import Found
 from trainset.metadata.align.ladder_columns import MediaColumns
@@ -143,7 +144,8 @@ def _climb(
     first = np.full(len(queries.values), -1, np.int64)
     first[queries.codes[::-1]] = np.arange(len(records))[::-1]
     index = MediaColumns(media["key"], media["source_uri"], media["sha256"])
-    found = index.resolve(
+    found = resolve(
+        index,
         refs.values.take(pa.array(refs.codes[first])),
         methods,
         label_uris=files,
