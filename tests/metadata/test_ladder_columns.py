@@ -73,6 +73,7 @@ def test_columns_of_names_are_cut_like_single_names(found: list[str]) -> None:
     | st.just(list(METHODS)),
     st.booleans(),
 )
+@example([("", ("", "a./a"), None)], [("", 0, None)], ["a./a/l.json"] * 3, list(METHODS), False)
 @settings(max_examples=400)
 def test_columns_climb_like_single_references(
     media: list[tuple[str, tuple[str, str], str | None]],

@@ -156,7 +156,7 @@ class _Climb:
             return place
         folders = pa.array(self.folders, pa.large_string()).take(pa.array(folder_of[at]))
         joined = pc.binary_join_element_wise(folders, _pick(ref, at), _SLASH)
-        bent = np.array([normal(f"{folder}/x") != f"{folder}/x" for folder in self.folders])
+        bent = np.array([normal(f"{folder}/x/") != f"{folder}/x/" for folder in self.folders])
         odd = spelling.odd[asking.rows[at]] | bent[folder_of[at]]
         if odd.any():
             mask = pa.array(odd)
