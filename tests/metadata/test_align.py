@@ -7,16 +7,16 @@ import posixpath
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from trainset.identity import canonical_json, row_id
-from trainset.metadata.align import align_annotations, left_out
-from trainset.metadata.align_report import AlignReport
-from trainset.metadata.pixels import to_pixels
+from trainset.metadata.align import AlignReport, align_annotations, left_out
+from trainset.metadata.align.pixels import to_pixels
+from trainset.metadata.align.rematch import Before
 from trainset.metadata.records import RECORDS, NameRecords, Record, record, to_table
-from trainset.metadata.rematch import Before
 from trainset.tables.schema import ANNOTATIONS, ANNOTATIONS_FINGERPRINT
 
 MEDIA = pa.schema(
@@ -187,7 +187,7 @@ def test_the_report_counts_what_people_ask_for() -> None:
     out, report = _align(rows, media, before=Before(cats))
     assert report.matched == {"path": 5}
     assert (report.records, report.orphan_records, report.ambiguous) == (6, 1, 0)
-    assert (report.labelled_media, report.empty_media) == (2, 1)
+    assert (report.labelled_media, report.empty_media) == (1, 1)
     assert report.orphan_media == 1  # c.jpg; nobody labels audio here
     assert report.examples["orphan_media"] == ("cam/c.jpg",)
     assert (report.boxes_outside, report.boxes_without_area, report.duplicates) == (1, 1, 1)
@@ -298,3 +298,27 @@ def test_polygons_and_keypoints_in_fractions_become_pixels() -> None:
         "polygons": [[0, 0, 100, 0, 50, 40]],
         "keypoints": [50, 20, 2],
     }
+
+
+def test_a_label_whose_medium_went_is_an_orphan_that_was_matched() -> None:
+    rows = to_table([record("1", "a.jpg", "class", class_="x")], source="labels", stream="s")
+    both, one = _media("a.jpg", "b.jpg"), _media("b.jpg")
+    before = Before(align_annotations(rows, both).rows)
+    lost = align_annotations(rows, one, before=before)
+    assert (lost.report.orphan_records, lost.report.once_matched) == (1, 1)
+    (found,) = lost.findings.filter(
+        pc.equal(lost.findings["finding"], "orphan_records")
+    ).to_pylist()
+    assert found["detail"] == "was matched with cam/a.jpg"
+    again = align_annotations(rows, both, before=Before(lost.rows)).report
+    assert (again.once_matched, again.late_matched, again.orphan_records) == (0, 1, 0)
+
+
+def test_only_labels_make_a_medium_labelled() -> None:
+    kinds = ["box", "prediction", "skipped", "record", "empty"]
+    refs = [record(None, f"{kind}.jpg", kind, class_=kind) for kind in kinds]
+    _, report = _align(refs, _media(*(f"{kind}.jpg" for kind in kinds), "other.jpg"))
+    assert (report.labelled_media, report.empty_media, report.skipped_media) == (1, 1, 1)
+    assert report.unlabelled_media == 3
+    assert report.kinds == dict.fromkeys(kinds, 1)
+    assert report.classes == {"box": 1}

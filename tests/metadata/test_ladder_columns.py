@@ -8,9 +8,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from trainset.metadata.align import METHODS
-from trainset.metadata.ladder import MediaIndex
-from trainset.metadata.ladder_columns import MediaColumns
-from trainset.metadata.name_columns import (
+from trainset.metadata.align.climb import resolve
+from trainset.metadata.align.ladder import MediaIndex
+from trainset.metadata.align.ladder_columns import MediaColumns
+from trainset.metadata.align.name_columns import (
     Slashes,
     column,
     spell,
@@ -72,6 +73,7 @@ def test_columns_of_names_are_cut_like_single_names(found: list[str]) -> None:
     | st.just(list(METHODS)),
     st.booleans(),
 )
+@example([("", ("", "a./a"), None)], [("", 0, None)], ["a./a/l.json"] * 3, list(METHODS), False)
 @settings(max_examples=400)
 def test_columns_climb_like_single_references(
     media: list[tuple[str, tuple[str, str], str | None]],
@@ -92,7 +94,8 @@ def test_columns_climb_like_single_references(
     columns = MediaColumns(*(pa.chunked_array([c], text) for c in (keys, uris, digests)))
     refs, of, said = ([r[i] for r in records] for i in range(3))
 
-    found = columns.resolve(
+    found = resolve(
+        columns,
         pa.array(refs, text),
         methods,
         label_uris=labels,

@@ -12,8 +12,7 @@ import pytest
 
 from trainset.identity import row_id
 from trainset.metadata import open_reader
-from trainset.metadata.align import align_annotations
-from trainset.metadata.align_report import AlignReport
+from trainset.metadata.align import AlignReport, align_annotations
 from trainset.spec import MetadataSource
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"

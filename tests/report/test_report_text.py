@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from trainset.metadata.align_report import AlignReport
+from trainset.metadata.align import AlignReport
 from trainset.model import LeftOut, RunSummary, TransferTotals
 from trainset.report import Hit, Search, text_summary
 from trainset.report.markdown import (

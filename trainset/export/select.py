@@ -15,6 +15,7 @@ from trainset.export.fields import ANNOTATION, Field, misfit, needed_columns, pl
 from trainset.export.split import SHARD_ORDER, assign_splits, order_of
 from trainset.model import LeftOut
 from trainset.spec import ExportSpec
+from trainset.tables.label_states import NO_LABELS
 
 if TYPE_CHECKING:
     from trainset.dataset import Dataset
@@ -177,7 +178,10 @@ def _labels(dataset: Dataset) -> Labels:
         view = dataset.table("annotations")
     except NotFound:  # a dataset without labels
         return Labels(pa.schema([(n, pa.string()) for n in names]).empty_table())
-    return Labels(view.where("media_id IS NOT NULL").select(names).to_arrow())
+    # A guess, "nothing is there" and "not done" are no labels; what a plain record holds may be.
+    hidden = ", ".join(f"'{kind}'" for kind in NO_LABELS if kind != "record")
+    asked = view.where(f"media_id IS NOT NULL AND (kind IS NULL OR kind NOT IN ({hidden}))")
+    return Labels(asked.select(names).to_arrow())
 
 
 def _tuples(rows: pa.Table, *names: str) -> Iterator[tuple[Any, ...]]:

@@ -12,8 +12,8 @@ from typing import Any
 
 from trainset.errors import InputError
 from trainset.media.kinds import HEAD_BYTES, sniff
+from trainset.metadata.align.ladder import MediaIndex
 from trainset.metadata.labels.folders import is_folder_format
-from trainset.metadata.ladder import MediaIndex
 from trainset.metadata.names import EXTENSIONS, extension
 from trainset.metadata.recognise import LATER
 from trainset.metadata.survey import FoundLabels, NotLabels, survey_file

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from trainset.errors import InputError
+from trainset.metadata.align.ladder import MediaIndex
 from trainset.metadata.base import Rejected
 from trainset.metadata.labels.folders import is_folder_format
 from trainset.metadata.labels.registry import FORMATS, LabelFormat
-from trainset.metadata.ladder import MediaIndex
 from trainset.metadata.layout import MEDIA, Fields, columns_of, plain_name
 from trainset.metadata.recognise import HEAD_BYTES, LATER, MORE_BYTES, recognise
 from trainset.metadata.tabular import TableFormat, read_plain

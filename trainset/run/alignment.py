@@ -10,7 +10,13 @@ import yaml
 
 from trainset.errors import NotFound
 from trainset.metadata.align import Alignment
-from trainset.metadata.rematch import MATCHED_BY, Before, Stream, same_media, streams_that_hold
+from trainset.metadata.align.rematch import (
+    MATCHED_BY,
+    Before,
+    Stream,
+    same_media,
+    streams_that_hold,
+)
 from trainset.metadata.store import label_uris, manifests
 from trainset.run.context import Run
 from trainset.spec import DatasetSpec, MatchMethod

@@ -18,8 +18,9 @@ from trainset.run.alignment import alignment_before, put_alignment, read_times
 from trainset.run.context import Run, RunContext
 from trainset.run.reports import StageReport, SyncResult
 from trainset.spec import MetadataSource
-from trainset.tables.annotations import replace_annotations
+from trainset.tables.annotations import replace_rows
 from trainset.tables.base import Table
+from trainset.tables.label_states import STATUS, put_label_states
 from trainset.tables.lance_store import LanceTableStore
 from trainset.tables.schema import ANNOTATIONS, MEDIA
 
@@ -110,7 +111,8 @@ def align_work(context: RunContext, synced: Sequence[SyncResult] = ()) -> StageR
     if table is None and len(rows):
         table = LanceTableStore().create(run.workspace.table("annotations"), ANNOTATIONS)
     if table is not None:
-        replace_annotations(table, rows)
+        replace_rows(table, rows)
+        put_label_states(LanceTableStore(), run.workspace.table(STATUS), rows, media)
     totals = MetadataTotals(
         rows=report.records,
         quarantined=sum(result.quarantined for result in synced),

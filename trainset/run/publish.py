@@ -12,13 +12,13 @@ from trainset.metadata.tables.open import OpenBlock
 from trainset.model import Commit, LeftOut
 from trainset.run import left_out
 from trainset.run.context import Run, RunContext
+from trainset.run.label_changes import count_changed
 from trainset.run.overtaken import replayed_on_main, taken_up
 from trainset.run.reports import Published, StageReport
 from trainset.tables.base import Table
 from trainset.tables.lance_store import LanceTableStore
 from trainset.tables.root_hash import root_hash
 from trainset.versions.base import MainMoved, VersionStore
-from trainset.versions.diff import diff_tables
 from trainset.versions.gate import GateInput, Verdict, judge, lost_columns
 
 SPEC = "_meta/spec.yaml"
@@ -129,10 +129,9 @@ def _unchanged(
 
 def _judge(run: Run, report: StageReport) -> Verdict:
     base = _base_tables(run)
-    now = {name: table for name in ("media", "annotations") if (table := run.table(name))}
+    now = {name: table for name in run.workspace.tables() if (table := run.table(name))}
     media, labels = now.get("media"), now.get("annotations")
     before = base.get("annotations")
-    changes = diff_tables(before, labels) if before is not None and labels is not None else None
     return judge(
         GateInput(
             media_rows=0 if media is None else media.count(),
@@ -140,7 +139,7 @@ def _judge(run: Run, report: StageReport) -> Verdict:
             label_rows=0 if labels is None else labels.count(),
             orphan_records=0 if labels is None else labels.count("match = 'orphan'"),
             labels_before=0 if before is None else before.count(),
-            labels_changed=0 if changes is None else len(changes.changed) + len(changes.removed),
+            labels_changed=0 if before is None or labels is None else count_changed(before, labels),
             lost_columns=lost_columns(_columns(base), _columns(now)),
             transfer=report.transfer or GateInput(media_rows=0).transfer,
             spec=run.spec.gate,

@@ -1,4 +1,4 @@
-"""The ``annotations`` table: made equal to what the sync gives, with as few writes as possible."""
+"""Tables that a run makes anew: made equal to what they must hold, with few writes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from trainset.tables.base import Table
 _CHUNK = 20_000  # ids in one delete; the engine parses them as SQL
 
 
-class AnnotationCounts(Frozen):
+class ReplaceCounts(Frozen):
     inserted: int = 0
     updated: int = 0
     unchanged: int = 0
@@ -23,13 +23,13 @@ class AnnotationCounts(Frozen):
         return self.inserted + self.updated + self.deleted
 
 
-def replace_annotations(table: Table, rows: pa.Table) -> AnnotationCounts:
-    """Make ``table`` hold exactly ``rows`` (all sources, by ``row_id``); equal rows stay untouched.
+def replace_rows(table: Table, rows: pa.Table) -> ReplaceCounts:
+    """Make ``table`` hold exactly ``rows`` (by ``row_id``); equal rows stay untouched.
 
     Safe to repeat after a crash: new and changed rows are written before vanished ones go.
 
     Args:
-        rows: in the ``annotations`` schema, finished (``row_id``, ``row_fp``).
+        rows: in the table's schema, finished (``row_id``, ``row_fp``).
     Raises:
         InputError: a ``row_id`` comes twice, or the rows do not fit the schema.
     """
@@ -39,6 +39,8 @@ def replace_annotations(table: Table, rows: pa.Table) -> AnnotationCounts:
     vanished = stored.filter(pc.invert(pc.is_in(stored, value_set=wanted))).to_pylist()
     deleted = 0
     for start in range(0, len(vanished), _CHUNK):
-        ids = ", ".join(f"'{id_}'" for id_ in vanished[start : start + _CHUNK])
+        ids = ", ".join(
+            "'" + id_.replace("'", "''") + "'" for id_ in vanished[start : start + _CHUNK]
+        )
         deleted += table.delete(f"row_id in ({ids})")
-    return AnnotationCounts(**counts.model_dump(), deleted=deleted)
+    return ReplaceCounts(**counts.model_dump(), deleted=deleted)

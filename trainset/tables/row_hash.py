@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -20,15 +20,19 @@ from trainset.identity import canonical_json
 _CHUNK = 16_384  # rows written at once; bounds memory, does not change the result
 _TEXT = pa.large_string()
 _EMPTY = pa.scalar("", _TEXT)
+_BACKSLASH, _QUOTE = b'\\"'
 _HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
 
 
 def row_ids(keys: pa.ChunkedArray | pa.Array) -> pa.Array:
     """``identity.row_id`` of every key; no key is null."""
-    (keys,) = pa.table({"key": keys}).columns
-    raw = np.frombuffer(
-        _hash(lambda part: [json_values(part["key"])], pa.table({"key": keys}), size=16), np.uint8
-    )
+
+    def write(part: pa.Table) -> _Line:
+        line = _Line(len(part))
+        line.json(part["key"])
+        return line
+
+    raw = np.frombuffer(_hash(write, pa.table({"key": keys}), size=16), np.uint8)
     digits = np.empty((len(keys), 32), np.uint8)
     digits[:, 0::2] = _HEX[raw >> 4].reshape(-1, 16)
     digits[:, 1::2] = _HEX[raw & 15].reshape(-1, 16)
@@ -47,16 +51,29 @@ def row_fingerprints(rows: pa.Table, columns: Sequence[str]) -> pa.Array:
     """
     names = sorted(columns)
 
-    def pieces(part: pa.Table) -> Iterator[pa.Array | pa.Scalar]:
+    def write(part: pa.Table) -> _Line:
+        line = _Line(len(part))
         ahead = "{"
         for name in names:
-            yield _constant(f"{ahead}{canonical_json(name).decode()}:")
-            yield json_values(part[name])
+            line.constant(f"{ahead}{canonical_json(name).decode()}:")
+            line.json(part[name])
             ahead = ","
-        yield _constant("}")
+        line.constant("}")
+        return line
 
-    raw = _hash(pieces, rows.select(names), size=8)
+    raw = _hash(write, rows.select(names), size=8)
     return pa.array(np.frombuffer(raw, ">u8").astype(np.uint64))
+
+
+def json_values(values: pa.ChunkedArray | pa.Array) -> pa.LargeStringArray:
+    """Values as canonical JSON, texts without nulls.
+
+    Raises:
+        TypeError: these are no texts, numbers, booleans or lists of a fixed number of floats.
+    """
+    line = _Line(len(values))
+    line.json(values)
+    return line.joined()
 
 
 def json_objects(fields: Mapping[str, pa.Array], rows: int) -> pa.StringArray:
@@ -73,21 +90,18 @@ def json_objects(fields: Mapping[str, pa.Array], rows: int) -> pa.StringArray:
     return pc.if_else(pc.equal(inner, _EMPTY), pa.scalar(None, _TEXT), made).cast(pa.string())
 
 
-def _hash(
-    pieces: Callable[[pa.Table], Iterable[pa.Array | pa.Scalar]], rows: pa.Table, *, size: int
-) -> bytes:
+def _hash(write: Callable[[pa.Table], _Line], rows: pa.Table, *, size: int) -> bytes:
     """The BLAKE2b digests of all rows, one after the other.
 
     A few chunks are written at once, then hashed. Arrow lets go of the interpreter and hashing
     short texts does not: doing both at once would only make the writers wait for their turn.
     """
-    blake2b = hashlib.blake2b
-    newline = _constant("\n")  # JSON escapes it, so that it can end a row here
+    fresh = hashlib.blake2b(digest_size=size).copy  # a copy costs less than a new one
 
-    def write(start: int) -> list[bytes]:
-        part = rows.slice(start, _CHUNK)
-        joined = pc.binary_join_element_wise(*pieces(part), newline, _EMPTY)
-        joined = joined.combine_chunks() if isinstance(joined, pa.ChunkedArray) else joined
+    def lines(start: int) -> list[bytes]:
+        line = write(rows.slice(start, _CHUNK))
+        line.constant("\n")  # JSON escapes it, so that it can end a row here
+        joined = line.joined()
         offsets = np.frombuffer(joined.buffers()[1], np.int64)[joined.offset :]
         data = memoryview(joined.buffers()[2])[offsets[0] : offsets[len(joined)]]
         return data.tobytes().split(b"\n")[:-1]
@@ -98,49 +112,82 @@ def _hash(
     with ThreadPoolExecutor(threads, "row-hash") as writers:
         for first in range(0, len(rows), group):
             starts = range(first, min(first + group, len(rows)), _CHUNK)
-            for lines in writers.map(write, starts):
-                found.append(b"".join([blake2b(x, digest_size=size).digest() for x in lines]))
+            for part in writers.map(lines, starts):
+                for text in part:
+                    hashing = fresh()
+                    hashing.update(text)
+                    found.append(hashing.digest())
     return b"".join(found)
 
 
-def json_values(values: pa.ChunkedArray | pa.Array) -> pa.Array:
-    """Values as canonical JSON, texts without nulls.
+class _Line:
+    """Canonical JSON of many rows, put together from the left; constants that meet are one."""
 
-    Raises:
-        TypeError: these are no texts, numbers, booleans or lists of a fixed number of floats.
-    """
-    array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
-    if array.null_count == len(array):
-        return pa.repeat(_constant("null"), len(array))
-    kind = array.type
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        written = _quoted(array.cast(_TEXT))
-    elif pa.types.is_float64(kind):
-        written = _numbers(array)
-    elif pa.types.is_integer(kind) or pa.types.is_boolean(kind):
-        written = pc.cast(array, _TEXT)
-    elif pa.types.is_fixed_size_list(kind) and pa.types.is_float64(kind.value_type):
-        written = _number_lists(array)
-    else:
-        raise TypeError(f"a column of {kind} has no fingerprint yet; add it in row_hash")
-    return pc.fill_null(written, "null")
+    def __init__(self, rows: int) -> None:
+        self._rows = rows
+        self._pieces: list[pa.Array | pa.Scalar] = []
+        self._text = ""
+
+    def constant(self, text: str) -> None:
+        self._text += text
+
+    def json(self, values: pa.ChunkedArray | pa.Array) -> None:
+        """The values of a column; null where they are."""
+        array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+        kind = array.type
+        if array.null_count == len(array):
+            self.constant("null")
+        elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
+            self._texts(_escaped(array.cast(_TEXT)))
+        elif pa.types.is_float64(kind):
+            self._values(pc.fill_null(_numbers(array), "null"))
+        elif pa.types.is_integer(kind) or pa.types.is_boolean(kind):
+            self._values(pc.fill_null(pc.cast(array, _TEXT), "null"))
+        elif pa.types.is_fixed_size_list(kind) and pa.types.is_float64(kind.value_type):
+            self._values(pc.fill_null(_number_lists(array), "null"))
+        else:
+            raise TypeError(f"a column of {kind} has no fingerprint yet; add it in row_hash")
+
+    def joined(self) -> pa.LargeStringArray:
+        self._values(pa.repeat(_EMPTY, self._rows))
+        found = pc.binary_join_element_wise(*self._pieces, _EMPTY)
+        return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
+
+    def _texts(self, escaped: pa.LargeStringArray) -> None:
+        if not escaped.null_count:
+            self.constant('"')
+            self._values(escaped)
+            self.constant('"')
+            return
+        quote = _constant('"')
+        quoted = pc.binary_join_element_wise(quote, escaped, quote, _EMPTY)
+        self._values(pc.fill_null(quoted, "null"))
+
+    def _values(self, written: pa.LargeStringArray) -> None:
+        self._pieces += [_constant(self._text), written]
+        self._text = ""
 
 
-def _quoted(array: pa.LargeStringArray) -> pa.LargeStringArray:
-    """JSON strings; nulls stay."""
-    data = array.buffers()[2]
-    met = np.zeros(256, bool)
-    if data is not None:
-        first, last = (array.offset, array.offset + len(array))
-        offsets = np.frombuffer(array.buffers()[1], np.int64)
-        met[np.frombuffer(data, np.uint8)[offsets[first] : offsets[last]]] = True
-    special = [b"\\"[0], b'"'[0], *range(0x20)]  # the backslash first: the others bring new ones
-    for code in special:
-        if met[code]:
-            escaped = canonical_json(chr(code)).decode()[1:-1]
-            array = pc.replace_substring(array, pattern=chr(code), replacement=escaped)
-    quote = _constant('"')
-    return pc.binary_join_element_wise(quote, array, quote, _EMPTY)
+def _escaped(array: pa.LargeStringArray) -> pa.LargeStringArray:
+    """What stands between the quotes of JSON strings; nulls stay."""
+    offsets = np.frombuffer(array.buffers()[1], np.int64)[array.offset :]
+    first, last = offsets[0], offsets[len(array)]
+    if first == last:
+        return array
+    data = np.frombuffer(array.buffers()[2], np.uint8)[first:last]
+    if (data == _BACKSLASH).any():  # before the others: they bring new ones
+        array = _escape(array, _BACKSLASH)
+    if (data == _QUOTE).any():
+        array = _escape(array, _QUOTE)
+    if data.min() < 0x20:
+        for code in np.unique(data[data < 0x20]):
+            array = _escape(array, int(code))
+    return array
+
+
+def _escape(array: pa.LargeStringArray, code: int) -> pa.LargeStringArray:
+    written = canonical_json(chr(code)).decode()[1:-1]
+    return pc.replace_substring(array, pattern=chr(code), replacement=written)
 
 
 def _numbers(array: pa.DoubleArray) -> pa.LargeStringArray:
@@ -151,8 +198,9 @@ def _numbers(array: pa.DoubleArray) -> pa.LargeStringArray:
     plain = (size == 0) | ((size >= 1e-4) & (size < 1e9))
     whole = plain & (size == np.floor(size))
     if whole.any():
-        ended = pc.binary_join_element_wise(written, _constant(".0"), _EMPTY)
-        written = pc.if_else(pa.array(whole), ended, written)
+        some = pa.array(whole)
+        ended = pc.binary_join_element_wise(written.filter(some), _constant(".0"), _EMPTY)
+        written = pc.replace_with_mask(written, some, ended)
     if not plain.all():
         rare = pa.array(~plain)
         texts = [canonical_json(value).decode() for value in array.filter(rare).to_pylist()]
@@ -165,9 +213,11 @@ def _number_lists(array: pa.FixedSizeListArray) -> pa.LargeStringArray:
     width = array.type.list_size
     values = array.values.slice(array.offset * width, len(array) * width)
     inner = pc.fill_null(_numbers(values), "null")
-    columns = [inner.take(pa.array(np.arange(i, len(inner), width))) for i in range(width)]
-    joined = pc.binary_join_element_wise(*columns, _constant(","))
+    bounds = pa.array(np.arange(len(array) + 1, dtype=np.int64) * width)
+    joined = pc.binary_join(pa.LargeListArray.from_arrays(bounds, inner), _constant(","))
     listed = pc.binary_join_element_wise(_constant("["), joined, _constant("]"), _EMPTY)
+    if not array.null_count:
+        return listed
     return pc.if_else(pc.is_valid(array), listed, pa.scalar(None, _TEXT))
 
 

@@ -46,7 +46,9 @@ ANNOTATIONS = pa.schema(
         pa.field("media_key", pa.string()),
         pa.field("match", pa.string()),  # key, path, near, filename, sha256, orphan, ambiguous
         pa.field("media_ref", pa.string()),  # what the record says of its medium, as found
-        pa.field("kind", pa.string()),  # box polygon mask keypoints caption class record empty
+        pa.field(
+            "kind", pa.string()
+        ),  # box polygon mask keypoints caption class … empty skipped prediction record
         pa.field("class", pa.string()),
         pa.field("bbox", pa.list_(pa.float64(), 4)),  # x, y, width, height in pixels
         pa.field("geometry", pa.string()),  # JSON: polygons, RLE, keypoints
@@ -58,8 +60,24 @@ ANNOTATIONS = pa.schema(
 )
 ANNOTATIONS_FINGERPRINT = tuple(n for n in ANNOTATIONS.names if n not in ("row_id", "row_fp"))
 
-FINGERPRINTS = {"media": MEDIA_FINGERPRINT, "annotations": ANNOTATIONS_FINGERPRINT}
-SCHEMAS = {"media": MEDIA, "annotations": ANNOTATIONS}
+LABELS_STATUS = pa.schema(
+    [
+        pa.field("row_id", pa.string(), nullable=False),  # <media_id>/<source>
+        pa.field("media_id", pa.string(), nullable=False),
+        pa.field("media_key", pa.string()),
+        pa.field("source", pa.string()),  # null: no source names the medium
+        pa.field("state", pa.string()),  # labelled, labelled_empty, skipped, unlabelled
+        pa.field("row_fp", pa.uint64()),
+    ]
+)
+LABELS_STATUS_FINGERPRINT = ("state",)  # the row id says all else
+
+FINGERPRINTS = {
+    "media": MEDIA_FINGERPRINT,
+    "annotations": ANNOTATIONS_FINGERPRINT,
+    "media_labels_status": LABELS_STATUS_FINGERPRINT,
+}
+SCHEMAS = {"media": MEDIA, "annotations": ANNOTATIONS, "media_labels_status": LABELS_STATUS}
 
 
 def computed_fields(name: str, output: pa.DataType) -> list[pa.Field]:

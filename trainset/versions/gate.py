@@ -38,7 +38,8 @@ class GateInput(Frozen):
         unreadable: media rows whose file cannot be decoded.
         label_rows: rows of ``annotations`` now; ``labels_before``: at the base commit.
         orphan_records: label rows that match no medium.
-        labels_changed: labels of the base that were changed or removed; new labels do not count.
+        labels_changed: labels of the base that were changed or removed; new labels do not count,
+            nor those that only found or lost their medium.
         lost_columns: per table the columns that the base had and this run has not.
         totals: further totals to balance, by name.
     """

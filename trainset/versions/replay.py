@@ -15,13 +15,14 @@ import pyarrow.compute as pc
 
 from trainset.errors import InputError
 from trainset.tables.base import Table, TableLocation, TableStore
+from trainset.tables.label_states import STATUS, put_label_states, read_label_states
 from trainset.versions.base import FileChange, Snapshot, VersionStore, Workspace
 from trainset.versions.filemerge import Stream, plan_files, stream_of
 from trainset.versions.rowapply import TableMerge, plan_table_slim
 from trainset.versions.rowmerge import RowConflicts
 from trainset.versions.rowstate import slim
 
-ANNOTATIONS = "annotations"
+ANNOTATIONS, MEDIA = "annotations", "media"
 _STATE, _MANIFEST = "/_state.json", "/_manifest.json"
 
 
@@ -103,6 +104,7 @@ def take_changes(
         raise RowConflicts(conflicts)
     for merge in merges:
         merge.apply()
+    _derive(theirs, into, tables or _lance())
     for path, how in files.carry.items():
         if how == "written":
             into.write(path, theirs.read(path))
@@ -123,6 +125,8 @@ def _plan_tables(
     merges = []
     held = [] if base is None else list(base.tables())
     for name in theirs.tables():
+        if name == STATUS:
+            continue  # made anew from the merged labels
         old = tables.open(base.table(name)) if base is not None and name in held else None
         new = tables.open(theirs.table(name))
         target = into.table(name)
@@ -135,6 +139,15 @@ def _plan_tables(
         if is_new or merge.plan.changes or set(new.schema.names) - set(mine.schema.names):
             merges.append(merge)
     return merges
+
+
+def _derive(theirs: Changed, into: Workspace, tables: TableStore) -> None:
+    """Make anew what follows from other tables: merged row by row it could say what none does."""
+    location, labels, media = (into.table(n) for n in (STATUS, ANNOTATIONS, MEDIA))
+    wanted = STATUS in theirs.tables() or tables.exists(location)
+    if wanted and tables.exists(labels) and tables.exists(media):
+        read = read_label_states(tables.open(labels), tables.open(media))
+        put_label_states(tables, location, *read)
 
 
 def _held_back(

@@ -13,13 +13,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from trainset.metadata.align_report import AlignReport, make_report
-from trainset.metadata.findings import Aligned, find_odd
-from trainset.metadata.found import Found
-from trainset.metadata.ladder_columns import MediaColumns
-from trainset.metadata.name_columns import Ints, column
-from trainset.metadata.pixels import to_pixels
-from trainset.metadata.rematch import Before, Stream, find_rows, identify, still_matched
+from trainset.metadata.align.climb import resolve
+from trainset.metadata.align.findings import Aligned, find_odd
+from trainset.metadata.align.found import Found
+from trainset.metadata.align.ladder_columns import MediaColumns
+from trainset.metadata.align.name_columns import Ints, column
+from trainset.metadata.align.pixels import to_pixels
+from trainset.metadata.align.rematch import Before, Stream, find_rows, identify, still_matched
+from trainset.metadata.align.report import AlignReport, make_report
 from trainset.model import LeftOut
 from trainset.spec import MatchMethod
 from trainset.tables.schema import ANNOTATIONS
@@ -81,14 +82,16 @@ def align_annotations(
         match = pc.replace_with_mask(match, pa.array(stands), said)
     rows = _rows(records, media, at, match, before, earlier)
     candidates = _candidates(records, media, found, fits)
-    aligned = Aligned(rows=rows, media=media, at=at, candidates=candidates)
-    findings = find_odd(aligned)
-    report = make_report(
-        aligned,
-        findings,
+    aligned = Aligned(
+        rows=rows,
+        media=media,
+        at=at,
+        candidates=candidates,
+        was=earlier,
         before=None if before is None else before.rows,
-        read_at=read_at or {},
     )
+    findings = find_odd(aligned)
+    report = make_report(aligned, findings, read_at=read_at or {})
     return Alignment(rows, report, findings)
 
 
@@ -141,7 +144,8 @@ def _climb(
     first = np.full(len(queries.values), -1, np.int64)
     first[queries.codes[::-1]] = np.arange(len(records))[::-1]
     index = MediaColumns(media["key"], media["source_uri"], media["sha256"])
-    found = index.resolve(
+    found = resolve(
+        index,
         refs.values.take(pa.array(refs.codes[first])),
         methods,
         label_uris=files,

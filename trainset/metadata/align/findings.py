@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from trainset.metadata.name_columns import Ints, Mask
-from trainset.metadata.repeats import repeated_labels, repeated_media
+from trainset.metadata.align.name_columns import Ints, Mask
+from trainset.metadata.align.repeats import repeated_labels, repeated_media
 
 FINDINGS = pa.schema(
     [
@@ -38,18 +38,22 @@ class Aligned:
         media: the table they were matched with.
         at: (N,) position in ``media`` of each row's medium, -1 without one.
         candidates: media keys by ambiguous reference.
+        was: (N,) row of each in ``before``, -1: nowhere.
+        before: ``annotations`` of the base commit; None: there is no base.
     """
 
     rows: pa.Table
     media: pa.Table
     at: Ints
     candidates: Mapping[str, tuple[str, ...]]
+    was: Ints
+    before: pa.Table | None = None
 
 
 def find_odd(aligned: Aligned) -> pa.Table:
     """Everything odd, in the schema ``FINDINGS``; by finding, then in the order of the tables.
 
-    ``orphan_records`` and ``ambiguous`` have no medium; ``orphan_media`` no label, though others
+    ``orphan_records`` and ``ambiguous`` have no medium; ``orphan_media`` no record, though others
     of their modality have; ``duplicates`` and ``duplicate_media`` say again what an earlier row
     says; ``boxes_outside`` leave the image by over a pixel; ``boxes_without_area``;
     ``beyond_media``: a transcript that goes on when the medium has ended.
@@ -65,7 +69,7 @@ def find_odd(aligned: Aligned) -> pa.Table:
     first = [f"as {name}" for name in rows["record_id"].take(pa.array(same)).to_pylist()]
     return pa.concat_tables(
         [
-            _of_rows(rows, "orphan_records", orphans),
+            _of_rows(rows, "orphan_records", orphans, _once(aligned, orphans)),
             _of_rows(rows, "ambiguous", ambiguous, fits),
             _of_media(media, "orphan_media", _unlabelled(aligned)),
             _of_rows(rows, "duplicates", repeats, first),
@@ -83,7 +87,9 @@ def mask(column: pa.ChunkedArray) -> Mask:
     return found.astype(bool)
 
 
-def _of_rows(rows: pa.Table, finding: str, at: Ints, detail: list[str] | None = None) -> pa.Table:
+def _of_rows(
+    rows: pa.Table, finding: str, at: Ints, detail: Sequence[str | None] | None = None
+) -> pa.Table:
     names = ["source", "stream", "record_id", "media_ref", "media_key"]
     taken = rows.select(names).take(pa.array(at, pa.int64()))
     return _table(finding, {name: taken[name] for name in names}, len(at), detail)
@@ -95,7 +101,10 @@ def _of_media(media: pa.Table, finding: str, at: Ints, detail: list[str] | None 
 
 
 def _table(
-    finding: str, columns: dict[str, pa.ChunkedArray], length: int, detail: list[str] | None
+    finding: str,
+    columns: dict[str, pa.ChunkedArray],
+    length: int,
+    detail: Sequence[str | None] | None,
 ) -> pa.Table:
     columns = {**columns, "finding": pa.repeat(finding, length)}
     if detail is not None:
@@ -107,6 +116,15 @@ def _table(
 def _texts(rows: pa.Table, at: Ints) -> list[str]:
     found: list[str] = rows["media_ref"].take(pa.array(at)).to_pylist()
     return found
+
+
+def _once(aligned: Aligned, orphans: Ints) -> list[str | None]:
+    """The media that orphans had at the base commit."""
+    if aligned.before is None:
+        return [None] * len(orphans)
+    was = aligned.was[orphans]
+    keys = aligned.before["media_key"].take(pa.array(was, mask=was < 0)).to_pylist()
+    return [None if key is None else f"was matched with {key}" for key in keys]
 
 
 def _unlabelled(aligned: Aligned) -> Ints:

@@ -7,16 +7,15 @@ look-ups for all references that are still on the ladder.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from trainset.metadata.found import Answer, Asking, Found
-from trainset.metadata.groups import NameGroups
-from trainset.metadata.ladder import label_folder
-from trainset.metadata.name_columns import (
+from trainset.metadata.align.found import Answer, Asking, Found
+from trainset.metadata.align.ladder import label_folder
+from trainset.metadata.align.ladder_columns import MediaColumns, numbers_in
+from trainset.metadata.align.name_columns import (
     Ints,
     Slashes,
     Spelling,
@@ -27,7 +26,6 @@ from trainset.metadata.name_columns import (
     without_tool_prefixes,
 )
 from trainset.metadata.names import normal
-from trainset.metadata.near_columns import NearIndex
 from trainset.spec import MatchMethod
 
 _DIGEST = "^(?:sha256:)?(?P<digest>[0-9a-fA-F]{64})$"
@@ -35,103 +33,32 @@ _SLASH = pa.scalar("/", pa.large_string())
 _DIGEST_LENGTHS = pa.array([64, 71], pa.int64())
 
 
-class MediaColumns:
-    """Media by everything that records may call them; positions are those of the columns given.
+def resolve(
+    media: MediaColumns,
+    refs: pa.Array | pa.ChunkedArray,
+    methods: Sequence[MatchMethod],
+    *,
+    label_uris: Sequence[str] = (),
+    label_of: Ints | None = None,
+    digests: pa.Array | pa.ChunkedArray | None = None,
+) -> Found:
+    """The medium of every reference; see ``MediaIndex.resolve`` for the rules.
 
     Args:
-        keys: ``<source name>/<relative path>``.
-        source_uris: where each lay, a path or a uri; null where that is not known.
-        sha256s: hex digests; null where that is not known.
+        refs: (Q,) as the records have them.
+        label_uris: label files.
+        label_of: (Q,) which of them holds each record, -1: not known; None: of none.
+        digests: (Q,) sha256 of the medium where the record says it, else null.
     """
-
-    def __init__(
-        self, keys: pa.ChunkedArray, source_uris: pa.ChunkedArray, sha256s: pa.ChunkedArray
-    ) -> None:
-        self._keys = spell(column(keys)).ref
-        uris = column(source_uris)
-        self._places = pc.if_else(pc.equal(uris, ""), self._keys, spell(uris).place)
-        self._sha256s = sha256s
-        self._by_suffix: dict[int, NameGroups] = {}
-
-    def suffixes(self, segments: int) -> NameGroups:
-        """Media by the last so many segments of their place."""
-        if segments not in self._by_suffix:
-            cuts = self._place_cuts
-            enough = pa.array(cuts.segments >= segments)
-            self._by_suffix[segments] = NameGroups(pc.if_else(enough, cuts.last(segments), ""))
-        return self._by_suffix[segments]
-
-    @cached_property
-    def _place_cuts(self) -> Slashes:
-        return Slashes(self._places)
-
-    @cached_property
-    def relatives(self) -> pa.LargeStringArray:
-        return Slashes(self._keys).without_first()
-
-    @cached_property
-    def relative_depths(self) -> Ints:
-        """How many segments relative paths have, each number once."""
-        return _numbers(Slashes(self.relatives).segments)
-
-    @cached_property
-    def _names(self) -> pa.LargeStringArray:
-        return Slashes(self._keys).last(1)
-
-    @cached_property
-    def by_key(self) -> NameGroups:
-        return NameGroups(self._keys)
-
-    @cached_property
-    def by_relative(self) -> NameGroups:
-        return NameGroups(self.relatives)
-
-    @cached_property
-    def by_place(self) -> NameGroups:
-        return NameGroups(self._places)
-
-    @cached_property
-    def by_name(self) -> NameGroups:
-        return NameGroups(self._names)
-
-    @cached_property
-    def by_stem(self) -> NameGroups:
-        return NameGroups(stems(self._names))
-
-    @cached_property
-    def by_sha256(self) -> NameGroups:
-        return NameGroups(pc.ascii_lower(column(self._sha256s)))
-
-    @cached_property
-    def near(self) -> NearIndex:
-        return NearIndex(self.by_name.codes, self._places, self.relatives)
-
-    def resolve(
-        self,
-        refs: pa.Array | pa.ChunkedArray,
-        methods: Sequence[MatchMethod],
-        *,
-        label_uris: Sequence[str] = (),
-        label_of: Ints | None = None,
-        digests: pa.Array | pa.ChunkedArray | None = None,
-    ) -> Found:
-        """The medium of every reference; see ``MediaIndex.resolve`` for the rules.
-
-        Args:
-            refs: (Q,) as the records have them.
-            label_uris: label files.
-            label_of: (Q,) which of them holds each record, -1: not known; None: of none.
-            digests: (Q,) sha256 of the medium where the record says it, else null.
-        """
-        climb = _Climb(self, column(refs), label_uris, label_of, digests)
-        found = Found(len(refs))
-        for number, method in enumerate(methods):
-            content = method == "sha256"
-            open_ = found.open(also_several=content or method == "near")
-            asked = climb.by_content(open_) if content else climb.by_name(method, open_)
-            for queries, groups, codes in asked:
-                found.note(queries, groups, codes, number, narrows=method == "near")
-        return found
+    climb = _Climb(media, column(refs), label_uris, label_of, digests)
+    found = Found(len(refs))
+    for number, method in enumerate(methods):
+        content = method == "sha256"
+        open_ = found.open(also_several=content or method == "near")
+        asked = climb.by_content(open_) if content else climb.by_name(method, open_)
+        for queries, groups, codes in asked:
+            found.note(queries, groups, codes, number, narrows=method == "near")
+    return found
 
 
 class _Climb:
@@ -204,7 +131,7 @@ class _Climb:
         asking.keep(cuts.segments > 1)
         segments = cuts.segments[cuts.segments > 1]
         rows = asking.rows
-        for count in _numbers(segments):
+        for count in numbers_in(segments):
             at = np.flatnonzero(np.isin(asking.rows, rows[segments == count], assume_unique=True))
             tails = _pick(spelling.tail, asking.rows[at])
             asking.answer(media.suffixes(count), media.suffixes(count).find(tails), at)
@@ -213,7 +140,7 @@ class _Climb:
             cuts = Slashes(_pick(spelling.tail, asking.rows))
             asking.keep(cuts.segments > start + 1)
             counts = cuts.segments[cuts.segments > start + 1] - start
-            for count in np.intersect1d(_numbers(counts), media.relative_depths):
+            for count in np.intersect1d(numbers_in(counts), media.relative_depths):
                 cuts = Slashes(_pick(spelling.tail, asking.rows))
                 at = np.flatnonzero(cuts.segments - start == count)
                 tails = _pick(cuts.last(count), at)
@@ -229,7 +156,7 @@ class _Climb:
             return place
         folders = pa.array(self.folders, pa.large_string()).take(pa.array(folder_of[at]))
         joined = pc.binary_join_element_wise(folders, _pick(ref, at), _SLASH)
-        bent = np.array([normal(f"{folder}/x") != f"{folder}/x" for folder in self.folders])
+        bent = np.array([normal(f"{folder}/x/") != f"{folder}/x/" for folder in self.folders])
         odd = spelling.odd[asking.rows[at]] | bent[folder_of[at]]
         if odd.any():
             mask = pa.array(odd)
@@ -238,8 +165,10 @@ class _Climb:
         return pc.replace_with_mask(place, pa.array(beside), joined)
 
     def _near(self, asking: Asking, spelling: Spelling) -> None:
-        names = self.media.by_name.find(_last_segment(spelling, asking))
         folder_of = self.folder_of[asking.queries]
+        if not (folder_of >= 0).any():
+            return
+        names = self.media.by_name.find(_last_segment(spelling, asking))
         for groups, codes in self.media.near.find(names, folder_of, self.folders):
             at = np.flatnonzero(codes >= 0)
             asking.answers.append((asking.queries[at], groups, codes[at]))
@@ -254,11 +183,6 @@ class _Climb:
         names, shorter = without_tool_prefixes(_last_segment(spelling, asking))
         at = np.flatnonzero(shorter)
         asking.answer(media.by_stem, media.by_stem.find(stems(_pick(names, at))), at)
-
-
-def _numbers(found: Ints) -> Ints:
-    """Each of some small numbers once, ascending."""
-    return np.flatnonzero(np.bincount(found))
 
 
 def _last_segment(spelling: Spelling, asking: Asking) -> pa.LargeStringArray:

@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from trainset.metadata.groups import Groups
-from trainset.metadata.name_columns import Ints, Slashes, cut, texts
+from trainset.metadata.align.groups import Groups
+from trainset.metadata.align.name_columns import Ints, Slashes, cut, texts
 
 
 class NearIndex:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from trainset.identity import canonical_json
-from trainset.metadata.name_columns import Ints
+from trainset.metadata.align.name_columns import Ints
 
 _AHEAD, _AFTER = '{"bbox_fraction":[', "]}"  # as ``canonical_json`` writes it
 _BOX = pa.list_(pa.float64(), 4)

@@ -9,8 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from trainset.metadata.findings import Aligned, mask
+from trainset.metadata.align.findings import Aligned, mask
+from trainset.metadata.align.name_columns import Ints
 from trainset.model import Frozen
+from trainset.tables.label_states import NO_LABELS, STATES, rank_kinds
 
 EXAMPLES = 20
 _AMBIGUOUS = 1000  # references whose candidates are named
@@ -36,11 +38,25 @@ class AlignReport(Frozen):
     matched: dict[str, int] = Field(default_factory=dict, description="records by method")
     orphan_records: int = 0
     ambiguous: int = 0
-    orphan_media: int = Field(
-        default=0, description="media without a label, of the modalities that have labels"
+    once_matched: int = Field(
+        default=0, description="of the orphan records, those with a medium at the base commit"
     )
-    labelled_media: int = Field(default=0, description="media with at least one record")
-    empty_media: int = Field(default=0, description="media looked at and found to hold nothing")
+    late_matched: int = Field(
+        default=0, description="records of the base commit without a medium there, and with one now"
+    )
+    orphan_media: int = Field(
+        default=0, description="media without a record, of the modalities that have some"
+    )
+    labelled_media: int = Field(default=0, description="media with at least one label")
+    empty_media: int = Field(
+        default=0, description="media without, looked at and found to hold nothing"
+    )
+    skipped_media: int = Field(default=0, description="media that people declined to label")
+    unlabelled_media: int = Field(default=0, description="all other media, also with predictions")
+    kinds: dict[str, int] = Field(
+        default_factory=dict,
+        description="records by kind; empty, skipped, prediction and record are no labels",
+    )
     duplicates: int = Field(default=0, description="labels that say again what another says")
     duplicate_media: int = Field(default=0, description="media whose bytes an earlier one has")
     boxes_outside: int = Field(default=0, description="boxes that leave the image by over 1 px")
@@ -73,29 +89,31 @@ def make_report(
     aligned: Aligned,
     findings: pa.Table,
     *,
-    before: pa.Table | None,
     read_at: Mapping[tuple[str, str], str],
 ) -> AlignReport:
     """Count over aligned rows.
 
     Args:
         findings: of ``findings.find_odd``.
-        before: ``annotations`` of the base commit; None: there is no base.
         read_at: (source, stream) -> when it was read.
     """
-    rows, at = aligned.rows, aligned.at
+    rows, at, before = aligned.rows, aligned.at, aligned.before
     totals = _totals(rows)
     odd = _histogram(findings["finding"])
-    classes = _histogram(rows["class"].drop_null())
-    earlier = None if before is None else _histogram(before["class"].drop_null())
-    empty = mask(pc.equal(rows["kind"], "empty")) & (at >= 0)
-    labelled = np.zeros(len(aligned.media), bool)
-    labelled[at[at >= 0]] = True
+    classes = _classes(rows)
+    earlier = None if before is None else _classes(before)
+    states = _media_by_state(rows, at, len(aligned.media))
+    once, late = _moved(aligned)
     return AlignReport(
         records=totals["records"],
         matched={m: n for m, n in _histogram(rows["match"]).items() if m not in _LOST},
-        labelled_media=int(labelled.sum()),
-        empty_media=len(np.unique(at[empty])),
+        once_matched=once,
+        late_matched=late,
+        labelled_media=states["labelled"],
+        empty_media=states["labelled_empty"],
+        skipped_media=states["skipped"],
+        unlabelled_media=states["unlabelled"],
+        kinds=_ranked(_histogram(rows["kind"])),
         classes=_ranked(classes),
         new_classes=() if earlier is None else tuple(sorted(classes.keys() - earlier.keys())),
         gone_classes=() if earlier is None else tuple(sorted(earlier.keys() - classes.keys())),
@@ -120,6 +138,32 @@ def _totals(rows: pa.Table) -> dict[str, int]:
     counts = _histogram(rows["match"])
     lost = {name: counts.get(word, 0) for word, name in _LOST.items()}
     return {"records": len(rows), "matched": len(rows) - sum(lost.values()), **lost}
+
+
+def _media_by_state(rows: pa.Table, at: Ints, media: int) -> dict[str, int]:
+    """Media by the best that any source says of them; ``label_states`` has them by source."""
+    best = np.full(media, len(STATES) - 1)
+    ranks = np.where(at >= 0, rank_kinds(rows["kind"]), len(STATES))
+    for rank in reversed(range(len(STATES))):
+        best[at[ranks == rank]] = rank
+    return dict(zip(STATES, np.bincount(best, minlength=len(STATES)).tolist(), strict=True))
+
+
+def _moved(aligned: Aligned) -> tuple[int, int]:
+    """Orphans that had a medium at the base commit, and records that have one only now."""
+    if aligned.before is None:
+        return 0, 0
+    known = aligned.was >= 0
+    had = np.zeros(len(known), bool)
+    had[known] = mask(pc.is_valid(aligned.before["media_id"]))[aligned.was[known]]
+    orphan = mask(pc.equal(aligned.rows["match"], "orphan"))
+    return int((orphan & had).sum()), int((known & ~had & (aligned.at >= 0)).sum())
+
+
+def _classes(rows: pa.Table) -> dict[str, int]:
+    """Labels by class; what a model guesses is none."""
+    said = pc.invert(pc.is_in(rows["kind"], value_set=pa.array(NO_LABELS)))
+    return _histogram(rows["class"].filter(said).drop_null())
 
 
 def _histogram(column: pa.ChunkedArray) -> dict[str, int]:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from trainset.metadata.name_columns import Ints, Mask
+from trainset.metadata.align.name_columns import Ints, Mask
 from trainset.spec import MatchMethod
 from trainset.tables.row_hash import row_fingerprints, row_ids
 from trainset.tables.schema import ANNOTATIONS_FINGERPRINT

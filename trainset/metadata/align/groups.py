@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from trainset.metadata.name_columns import Ints
+from trainset.metadata.align.name_columns import Ints
 
 _AT_ONCE = 4_000_000  # members listed at once; bounds memory
 

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from trainset.metadata.name_columns import Ints
+from trainset.metadata.align.name_columns import Ints
 
 
 def repeated_labels(rows: pa.Table, at: Ints) -> tuple[Ints, Ints]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainset.metadata.groups import Groups
-from trainset.metadata.name_columns import Ints, Mask
+from trainset.metadata.align.groups import Groups
+from trainset.metadata.align.name_columns import Ints, Mask
 
 Answer = tuple[Ints, Groups, Ints]  # references, and the group of media that each one fits
 
