@@ -71,9 +71,9 @@ class CsvCells:
     def columns(self) -> pa.Table | None:
         try:
             columns = [pa.array(cells, pa.string()) for cells in zip(*self._rows, strict=True)]
+            return pa.table(columns, names=list(self._header)) if columns else None
         except UnicodeEncodeError:  # bytes that are not UTF-8
             return None
-        return pa.table(columns, names=list(self._header)) if columns else None
 
 
 def read_csv(data: Data, *, stream: str, place: str) -> Iterator[CsvColumns | CsvCells]:
@@ -128,7 +128,7 @@ def _columns(block: bytes, header: Sequence[str], delimiter: str) -> pa.Table | 
                 column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=False
             ),
         )
-    except pa.ArrowInvalid:
+    except (pa.ArrowInvalid, UnicodeEncodeError):
         return None
     return table.combine_chunks() if table.num_rows == rows else None
 
