@@ -23,8 +23,8 @@ def json_texts(column: pa.Array) -> pa.Array:
             quoted words, as ``plain_number`` has them.
     """
     kind = column.type
-    if pa.types.is_null(kind):
-        return pa.array(["null"] * len(column), pa.string())
+    if column.null_count == len(column):
+        return pa.repeat("null", len(column))
     if pa.types.is_string(kind):
         found = _quote(column)
     elif pa.types.is_floating(kind):
@@ -44,7 +44,7 @@ def json_objects(fields: Mapping[str, pa.Array], *, skip_empty: bool = False) ->
     """
     parts: list[pa.Array | str] = []
     for name in sorted(fields):
-        start = f'{_quoted(name)}:'
+        start = f"{_quoted(name)}:"
         if skip_empty:
             piece = pc.binary_join_element_wise(start, fields[name], ",", "")
             parts.append(pc.if_else(pc.equal(fields[name], '""'), "", piece))

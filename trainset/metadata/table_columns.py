@@ -154,7 +154,7 @@ def _boxes(numbers: dict[str, _Numbers], layout: Layout, rows: int) -> tuple[pa.
     """Boxes, and their JSON."""
     kind = pa.list_(pa.float64(), 4)
     if layout.box is None:
-        return pa.nulls(rows, kind), pa.array(["null"] * rows, pa.string())
+        return pa.nulls(rows, kind), pa.repeat("null", rows)
     four = [numbers[name].values for name in layout.box.fields]
     parts = four[:2] + _sizes(four, layout)
     mask = pc.is_null(parts[0])

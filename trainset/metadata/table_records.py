@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ import pyarrow.compute as pc
 from trainset.identity import hash64
 from trainset.metadata.base import Rejected
 from trainset.metadata.formats.chunks import Chunk, Rows
-from trainset.metadata.formats.seen import Seen, numbers_of
+from trainset.metadata.formats.seen import Numbers, Seen, numbers_of
 from trainset.metadata.formats.table_file import TableFile
 from trainset.metadata.meaning import Meaning, find_meaning
 from trainset.metadata.records import RECORDS, Record, to_table
@@ -20,11 +21,21 @@ from trainset.metadata.shapes import label_records, unrolled
 from trainset.metadata.table_columns import can_be_columns, plain_records
 
 
+_HASH = re.compile("[0-9a-f]{16}")
+
+
 class Part(NamedTuple):
-    """Records of one stretch of a file, in the schema ``RECORDS``, and what was rejected there."""
+    """Records of one stretch of a file.
+
+    Attributes:
+        records: in the schema ``RECORDS``.
+        rejected: what could not be used.
+        numbers: (records,) a 64-bit number for each ``record_id``; None: not made yet.
+    """
 
     records: pa.Table
     rejected: Sequence[Rejected]
+    numbers: Numbers | None = None
 
 
 def read_table_file(
@@ -45,7 +56,7 @@ def read_table_file(
             part = Part(RECORDS.empty_table(), chunk.rejected)
         else:
             part = _part(chunk, meaning, source, table.stream)
-        yield part._replace(records=names.apply(part.records))
+        yield part._replace(records=names.apply(part))
 
 
 def _part(chunk: Chunk, meaning: Meaning, source: str, stream: str) -> Part:
@@ -55,14 +66,15 @@ def _part(chunk: Chunk, meaning: Meaning, source: str, stream: str) -> Part:
         return Part(to_table(rows, source=source, stream=stream), [*chunk.rejected, *faults])
     found = plain_records(columns, meaning.layout)
     count = len(found.contents)
-    own = found.columns["record_id"]
+    own, numbers = found.columns["record_id"], None
     if own.null_count:
-        own = pc.coalesce(own, _content_ids(found.contents))
+        numbers = numbers_of(found.contents.cast(pa.binary()).to_pylist())
+        own = pc.coalesce(own, _hex(numbers))
     texts = {"source": pa.repeat(source, count), "stream": pa.repeat(stream, count)}
     whole = {**found.columns, **texts, "record_id": own}
     records = pa.table([whole[name] for name in RECORDS.names], schema=RECORDS)
     if count == len(chunk):
-        return Part(records, chunk.rejected)
+        return Part(records, chunk.rejected, None if meaning.layout.record_id else numbers)
     plain = found.plain.to_numpy(zero_copy_only=False)
     places, rows, faults = _by_row(chunk, np.flatnonzero(~plain).tolist(), meaning, stream)
     both = pa.concat_tables([records, to_table(rows, source=source, stream=stream)])
@@ -90,12 +102,12 @@ def _by_row(
     return places, rows, faults
 
 
-def _content_ids(contents: pa.Array) -> pa.Array:
-    """16 hex digits each: ``hash64`` of what the canonical JSON texts say."""
-    digits = numbers_of(contents.cast(pa.binary()).to_pylist()).astype(">u8").tobytes().hex()
+def _hex(numbers: Numbers) -> pa.Array:
+    """16 hex digits each."""
+    digits = numbers.astype(">u8").tobytes().hex()
     ends = np.arange(0, len(digits) + 1, 16, dtype=np.int32)
     return pa.StringArray.from_buffers(
-        len(contents), pa.py_buffer(ends), pa.py_buffer(digits.encode())
+        len(numbers), pa.py_buffer(ends), pa.py_buffer(digits.encode())
     )
 
 
@@ -106,9 +118,12 @@ class _Names:
         self._seen = Seen()
         self._times: dict[str, int] = {}  # of ids that were met more than once
 
-    def apply(self, records: pa.Table) -> pa.Table:
+    def apply(self, part: Part) -> pa.Table:
+        records, numbers = part.records, part.numbers
         ids = records["record_id"].combine_chunks()
-        met = self._seen.add(numbers_of(ids.cast(pa.binary()).to_pylist()))
+        if numbers is None:
+            numbers = _numbers_of_ids(ids)
+        met = self._seen.add(numbers)
         if not met.any():
             return records
         names: list[str] = ids.to_pylist()
@@ -118,3 +133,14 @@ class _Names:
             names[i] = f"{base}~{times}"
         at = RECORDS.get_field_index("record_id")
         return records.set_column(at, RECORDS.field(at), pa.array(names, pa.string()))
+
+
+def _numbers_of_ids(ids: pa.Array) -> Numbers:
+    """An id that is 16 hex digits, as the hash of a content, is its own number."""
+    return np.array(
+        [
+            int(text, 16) if _HASH.fullmatch(text) else int(numbers_of([text.encode()])[0])
+            for text in ids.to_pylist()
+        ],
+        np.uint64,
+    )

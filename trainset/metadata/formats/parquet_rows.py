@@ -66,7 +66,7 @@ def read_parquet(data: Data, *, stream: str, place: str) -> Iterator[ParquetChun
 
 def open_parquet(data: Data) -> pq.ParquetFile:
     source = pa.BufferReader(data) if isinstance(data, bytes) else data
-    return pq.ParquetFile(source, pre_buffer=False)  # else a row group is in memory at once
+    return pq.ParquetFile(source, pre_buffer=False, buffer_size=2**20)  # not whole row groups
 
 
 def _flat(column: pa.Array) -> pa.Array | None:
