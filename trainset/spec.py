@@ -48,7 +48,7 @@ class MetadataSource(SpecModel):
     name: str = Field(pattern=NAME)
     from_: str = Field(alias="from", description="a file, or a folder of label files")
     format: (
-        Literal["coco", "csv", "jsonl", "json", "yolo", "voc", "open-images"]
+        Literal["coco", "csv", "jsonl", "json", "parquet", "xlsx", "yolo", "voc", "open-images"]
         | Literal["label-studio", "cvat", "labelbox", "hf-folder", "subtitles"]
         | Literal["label-studio-api"]  # a server, not a file
         | None
@@ -56,6 +56,7 @@ class MetadataSource(SpecModel):
     media_column: str | None = Field(
         default=None, description="the column that names the medium (tables); None: found"
     )
+    sheet: str | None = Field(default=None, description="of a workbook; None: the first")
 
 
 class ColumnSpec(SpecModel):

@@ -91,8 +91,27 @@ def test_csv_gives_the_same_by_columns_and_by_rows(
 
 
 @settings(deadline=None, max_examples=200)
-@given(st.lists(st.sampled_from([b"a,b", b"x.jpg", b'"', b'""', b",", b"\n", b"\r\n", b"\r", b"\xe4",
-                                 b"\0", b" ", b"\xef\xbb\xbf", b"1"])))
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                b"a,b",
+                b"x.jpg",
+                b'"',
+                b'""',
+                b",",
+                b"\n",
+                b"\r\n",
+                b"\r",
+                b"\xe4",
+                b"\0",
+                b" ",
+                b"\xef\xbb\xbf",
+                b"1",
+            ]
+        )
+    )
+)
 @example([b'"', b"\n", b"a,b", b"\n"])
 def test_a_mangled_csv_gives_the_same_by_columns_and_by_rows(pieces: list[bytes]) -> None:
     _same(b"file_name,label\n" + b"".join(pieces), "csv", "file_name")
@@ -160,7 +179,9 @@ def test_a_file_of_many_chunks_is_named_like_one() -> None:
     assert _same(body.getvalue(), "parquet") == 25_000
     lines = "\n".join(map(json.dumps, rows)).encode()
     assert _same(lines, "jsonl") == 25_000
-    assert _by_columns(lines, "jsonl", None)[0].equals(_by_columns(body.getvalue(), "parquet", None)[0])
+    assert _by_columns(lines, "jsonl", None)[0].equals(
+        _by_columns(body.getvalue(), "parquet", None)[0]
+    )
 
 
 def test_ids_count_as_unique_over_the_whole_file_only() -> None:

@@ -16,6 +16,7 @@ from pydantic import Field
 
 from trainset.errors import InputError
 from trainset.metadata.base import Batch, Reader, Rejected, Stream
+from trainset.metadata.kept import kept_records, kept_rejected
 from trainset.metadata.parts import ParquetPart
 from trainset.metadata.records import QUARANTINE, RECORDS
 from trainset.metadata.store import (
@@ -209,6 +210,10 @@ def _sync_stream(
             tally.unchanged.append(name)
             tally.keep(workspace, name)
             return
+        if last.replaces is not None:  # the other files' rows stay, behind those read now
+            for table in kept_records(workspace, tally.source, name, last.replaces):
+                part.add(table)
+            rejected += kept_rejected(workspace, tally.source, name, last.replaces)
         quarantine.add(pa.Table.from_pylist([r.model_dump() for r in rejected], QUARANTINE))
         manifest = Manifest(
             format=str(last.state.get("format") or stream.format),

@@ -1,4 +1,4 @@
-"""Label records of one table file as Arrow, some at a time: by columns where it can be, else by row."""
+"""Label records of a table file as Arrow: by columns where they can be, else row by row."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from trainset.metadata.meaning import Meaning, find_meaning
 from trainset.metadata.records import RECORDS, Record, to_table
 from trainset.metadata.shapes import label_records, unrolled
 from trainset.metadata.table_columns import can_be_columns, plain_records
-
 
 _HASH = re.compile("[0-9a-f]{16}")
 
