@@ -1,4 +1,4 @@
-"""CSV: cells as texts. Clean stretches are read as columns, the rest row by row, with equal rows."""
+"""CSV: cells as texts. Clean stretches are read as columns, the rest row by row."""
 
 from __future__ import annotations
 

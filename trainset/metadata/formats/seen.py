@@ -12,7 +12,7 @@ Numbers = NDArray[np.uint64]
 
 
 class Seen:
-    """A set that grows by arrays, kept as sorted runs of which each is twice as long as the next."""
+    """A set that grows by arrays: sorted runs, each at least twice as long as the next."""
 
     def __init__(self) -> None:
         self._runs: list[Numbers] = []

@@ -44,10 +44,10 @@ def sheet_marks(book: zipfile.ZipFile, title: str) -> SheetMarks:
 
 
 def _path_of(book: zipfile.ZipFile, title: str) -> str:
-    sheets = ET.fromstring(book.read("xl/workbook.xml")).iter("{*}sheet")
-    wanted = next(sheet.get(_ID) for sheet in sheets if sheet.get("name") == title)
+    sheets = ET.fromstring(book.read("xl/workbook.xml")).findall(".//{*}sheet")
+    ids = {sheet.get("name"): sheet.get(_ID) for sheet in sheets}
     rels = ET.fromstring(book.read("xl/_rels/workbook.xml.rels"))
-    target = next(str(r.get("Target")) for r in rels if r.get("Id") == wanted)
+    target = {rel.get("Id"): str(rel.get("Target")) for rel in rels}[ids[title]]
     return target[1:] if target.startswith("/") else posixpath.normpath(f"xl/{target}")
 
 

@@ -1,4 +1,4 @@
-"""Text files in any encoding that is known by its first bytes, opened without holding them whole."""
+"""Text files in an encoding that their first bytes tell, opened without holding them whole."""
 
 from __future__ import annotations
 

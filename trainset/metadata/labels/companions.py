@@ -1,4 +1,4 @@
-"""Companion files of label files, class names above all, and the name of all a reading depends on."""
+"""Companion files of label files, class names above all; the name of what a reading depends on."""
 
 from __future__ import annotations
 
