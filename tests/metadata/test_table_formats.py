@@ -321,7 +321,7 @@ def test_a_large_table_is_read_in_memory_that_does_not_grow_with_it(
     place, count = tmp_path / name, 25_000
     row = {"file_name": "0.jpg", "label": "cat", "note": "x" * 4000}
     if name == "parquet":
-        note = pa.array([os.urandom(2000).hex() for _ in range(250)] * 100)
+        note = pa.array([os.urandom(2000).hex() for _ in range(count)])
         files = pa.array([f"{i}.jpg" for i in range(count)])
         pq.write_table(pa.table({"file_name": files, "note": note}), place, row_group_size=5000)
     elif name == "jsonl":

@@ -14,6 +14,7 @@ from trainset.metadata.base import Rejected
 from trainset.metadata.formats.chunks import CHUNK_ROWS, Data, Fields, plain_number
 
 MAGIC = b"PAR1"
+CHUNK_BYTES = 2**23
 LONG_BYTES = 4096  # a longer value of bytes (a medium inside the table) is named by its hash
 
 
@@ -45,7 +46,7 @@ class ParquetChunk:
 
 
 def read_parquet(data: Data, *, stream: str, place: str) -> Iterator[ParquetChunk]:
-    """The rows of a file, ``CHUNK_ROWS`` in memory at a time.
+    """The rows of a file, some in memory at a time.
 
     Raises:
         InputError: it is broken, or a column stands twice.
@@ -57,7 +58,7 @@ def read_parquet(data: Data, *, stream: str, place: str) -> Iterator[ParquetChun
             if twice:
                 raise InputError(f"{place}: the column {twice[0]!r} stands twice; rename one")
             first = 1
-            for batch in file.iter_batches(batch_size=CHUNK_ROWS):
+            for batch in file.iter_batches(batch_size=_rows_at_once(file)):
                 yield ParquetChunk(batch, first)
                 first += batch.num_rows
     except (pa.ArrowException, OSError) as err:
@@ -67,6 +68,13 @@ def read_parquet(data: Data, *, stream: str, place: str) -> Iterator[ParquetChun
 def open_parquet(data: Data) -> pq.ParquetFile:
     source = pa.BufferReader(data) if isinstance(data, bytes) else data
     return pq.ParquetFile(source, pre_buffer=False, buffer_size=2**20)  # not whole row groups
+
+
+def _rows_at_once(file: pq.ParquetFile) -> int:
+    """So many that they are about ``CHUNK_BYTES``: a row may hold a whole picture."""
+    facts = file.metadata
+    size = sum(facts.row_group(i).total_byte_size for i in range(facts.num_row_groups))
+    return max(1, min(CHUNK_ROWS, CHUNK_BYTES * facts.num_rows // max(size, 1)))
 
 
 def _flat(column: pa.Array) -> pa.Array | None:
