@@ -70,7 +70,10 @@ def recognise(head: bytes, *, whole: bool) -> Recognised:
         inside = unpacked_head(head, packing)
         if not inside:
             return Recognised(format=None, more=not whole)  # bzip2 unpacks large blocks only
-        return recognise(inside, whole=False) if packing_of(inside) is None else NOTHING
+        found = NOTHING if packing_of(inside) else recognise(inside, whole=False)
+        # Thousands of small files are not compressed one by one: nobody reads them so.
+        known = FORMATS.get(found.format or "")
+        return found if known is None or known.one_file else NOTHING
     if not head or head.startswith((PARQUET, _ZIP, _OLD_OFFICE)):
         return _binary(head, whole)
     text = decode(head)

@@ -262,6 +262,6 @@ def _nothing_there(source: MetadataSource) -> InputError:
 
 def _all_gone(source: MetadataSource, gone: list[str]) -> InputError:
     return InputError(
-        f"{_place(source)} holds no label files any more (it had {len(gone)}); their rows are kept: "
-        f"bring the files back, or take {source.name!r} out of the spec"
+        f"{_place(source)} holds no label files any more (it had {len(gone)}); their rows are "
+        f"kept: bring the files back, or take {source.name!r} out of the spec"
     )

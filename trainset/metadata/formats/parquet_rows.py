@@ -74,7 +74,8 @@ def _rows_at_once(file: pq.ParquetFile) -> int:
     """So many that they are about ``CHUNK_BYTES``: a row may hold a whole picture."""
     facts = file.metadata
     size = sum(facts.row_group(i).total_byte_size for i in range(facts.num_row_groups))
-    return max(1, min(CHUNK_ROWS, CHUNK_BYTES * facts.num_rows // max(size, 1)))
+    fitting: int = CHUNK_BYTES * facts.num_rows // max(size, 1)
+    return max(1, min(CHUNK_ROWS, fitting))
 
 
 def _flat(column: pa.Array) -> pa.Array | None:
