@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from trainset.metadata.base import Rejected
-from trainset.metadata.formats.chunks import Chunk, Data, TableFormat
+from trainset.metadata.formats.chunks import Chunk, Data, Rows, TableFormat
 from trainset.metadata.formats.table_file import TableFile
 from trainset.metadata.layout import (
     CLASS,
@@ -37,6 +37,7 @@ from trainset.metadata.records import (
     record,
     rejected,
 )
+from trainset.metadata.units import are_fractions
 
 
 def read_table(
@@ -63,6 +64,17 @@ def read_table(
         yield from chunk.rejected
         for item in label_records(chunk, meaning, stream) if meaning else ():
             yield item if isinstance(item, Rejected) else names.name(item)
+
+
+def label_rows(
+    plain: Sequence[tuple[str, Fields]], layout: Layout, *, stream: str
+) -> Iterator[Record | Rejected]:
+    """Records of all rows of a file or table at hand: each with where it stands, and its fields."""
+    rows = Rows([where for where, _ in plain], [unrolled(fields) for _, fields in plain])
+    meaning = Meaning(layout, are_fractions(rows.fields(), layout))
+    names = NameRecords()
+    for item in label_records(rows, meaning, stream):
+        yield item if isinstance(item, Rejected) else names.name(item)
 
 
 def label_records(chunk: Chunk, meaning: Meaning, stream: str) -> Iterator[Record | Rejected]:
