@@ -71,7 +71,7 @@ class MetadataSource(SpecModel):
         "connector's name, the path of an executable, or a low-code manifest",
     )
     format: (
-        Literal["coco", "csv", "jsonl", "json", "yolo", "voc", "open-images"]
+        Literal["coco", "csv", "jsonl", "json", "parquet", "xlsx", "yolo", "voc", "open-images"]
         | Literal["label-studio", "cvat", "labelbox", "hf-folder", "subtitles"]
         | Literal["label-studio-api"]  # a server, not a file
         | None
@@ -79,6 +79,7 @@ class MetadataSource(SpecModel):
     media_column: str | None = Field(
         default=None, description="the column that names the medium (tables); None: found"
     )
+    sheet: str | None = Field(default=None, description="of a workbook; None: the first")
     config: str | None = Field(
         default=None, description="of a connector: block:<name>, or a JSON file without secrets"
     )
@@ -185,6 +186,8 @@ class MetadataSource(SpecModel):
             return self
         if self.format is not None:
             raise ValueError("format: is said of files; a database says itself what it holds")
+        if self.sheet is not None:
+            raise ValueError("sheet: is said of workbooks; a database has tables")
         if self.connector is None and (said := sorted(self.model_fields_set & _OF_CONNECTORS)):
             raise ValueError(f"{said[0]}: is said of connectors (from: {{airbyte: …}})")
         if self.connector is not None and self.lag is not None:

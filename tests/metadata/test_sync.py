@@ -68,19 +68,32 @@ def _refs(versions: VersionStore) -> list[str]:
 
 
 class Counting(LocalStore):
-    """A folder that counts whole reads, and can be told to break."""
+    """A folder that notes which files are read, and can be told to break."""
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
         self.whole: list[str] = []
         self.breaks = False
 
+    def local_path(self, key: str) -> Path | None:  # type: ignore[override]
+        return None  # as a bucket
+
+    def uri(self, key: str) -> str:
+        return f"{self.url}/{key}"
+
+    def fetch_file(self, key: str, path: Path, *, durable: bool = True) -> None:
+        self._note(key)
+        path.write_bytes((self.root / key).read_bytes())
+
     def get(self, key: str, *, start: int = 0, length: int | None = None) -> bytes:
         if length is None:
-            self.whole.append(key)
-            if self.breaks:
-                raise TransientError("the network is gone; try again")
+            self._note(key)
         return super().get(key, start=start, length=length)
+
+    def _note(self, key: str) -> None:
+        self.whole.append(key)
+        if self.breaks:
+            raise TransientError("the network is gone; try again")
 
 
 def test_rows_state_and_label_places_stand_in_one_commit(
@@ -322,7 +335,7 @@ def test_a_rollback_takes_the_state_back_with_the_rows(
 def test_many_records_come_in_several_batches_and_stay_one_part(
     versions: VersionStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trainset.metadata.files.BATCH_ROWS", 100)
+    monkeypatch.setattr("trainset.metadata.reading.BATCH_ROWS", 100)
     rows = "".join(f"{i}.jpg,cat\n" for i in range(250))
     (tmp_path / "big.csv").write_text("file_name,label\n" + rows)
     report, _ = _run(versions, "r1", _source(tmp_path / "big.csv"))

@@ -22,12 +22,13 @@ def open_reader(source: MetadataSource, credentials: Credentials | None = None) 
         from trainset.metadata.labels.label_studio_api import open_label_studio
 
         return open_label_studio(source.name, source.from_)
-    from trainset.metadata.files import open_file_reader
+    from trainset.metadata.places import open_file_reader
+    from trainset.metadata.reading import TableOptions
 
     return open_file_reader(
         source.name,
         source.from_,
         format_=source.format,
-        media_column=source.media_column,
+        options=TableOptions(media_column=source.media_column, sheet=source.sheet),
         credentials=credentials,
     )

@@ -39,13 +39,19 @@ class Rejected(Frozen):
 
 
 class Batch(Frozen):
-    """Records read, records rejected, and the state to store with them."""
+    """Records read, records rejected, and the state to store with them.
+
+    Attributes:
+        replaces: said by a stream's last batch: the files whose records (``<file>#…``) and
+            rejections (``<file> …``) this sync replaces, the others stay. None: all are replaced.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     records: pa.Table
     rejected: tuple[Rejected, ...] = ()
     state: dict[str, Any]
+    replaces: tuple[str, ...] | None = None
 
 
 class Reader(Protocol):
@@ -64,6 +70,7 @@ class Reader(Protocol):
     def read(self, stream: str, state: State) -> Iterator[Batch]:
         """Records that are new or changed since ``state``; nothing when nothing changed.
 
-        A file stream that changed is read whole: its batches replace the stream's rows.
+        A file that changed is read whole. The batches replace the stream's rows, or those of the
+        files that ``replaces`` of the last one names.
         """
         ...

@@ -15,7 +15,7 @@ from trainset.media.kinds import HEAD_BYTES, sniff
 from trainset.metadata.align.ladder import MediaIndex
 from trainset.metadata.labels.folders import is_folder_format
 from trainset.metadata.names import EXTENSIONS, extension
-from trainset.metadata.recognise import LATER
+from trainset.metadata.recognise import ASIDE, LATER
 from trainset.metadata.survey import FoundLabels, NotLabels, survey_file
 from trainset.model import Modality
 from trainset.spec import (
@@ -220,11 +220,11 @@ def _columns(clip: Mapping[str, Any] | None) -> dict[str, ColumnSpec]:
 
 
 def _notes(found: Iterable[NotLabels]) -> list[str]:
-    """One note for each kind of file that is not read yet, one for each file else."""
+    """One note for each kind of file that is not read alone, one for each file else."""
     notes: list[str] = []
     later: dict[str, list[str]] = {}
     for item in found:
-        if item.kind in LATER or is_folder_format(item.kind):
+        if item.kind in LATER or item.kind in ASIDE or is_folder_format(item.kind):
             later.setdefault(item.why, []).append(item.path)
         else:
             notes.append(f"{item.path}: {item.why}")

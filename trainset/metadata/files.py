@@ -1,4 +1,4 @@
-"""``FileReader``: label files of one place, one stream a file.
+"""``FileReader``: label files of one place, one stream a file, or a folder of small files.
 
 A file is read when its version or size differs from the state's, and handed on when its content
 does too: a touched file is the same file. It is read whole, and its rows replace its stream's.
@@ -6,32 +6,30 @@ does too: a touched file is the same file. It is read whole, and its rows replac
 
 from __future__ import annotations
 
-import hashlib
 import posixpath
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from trainset.errors import NotFound
-from trainset.identity import hash128
-from trainset.metadata.base import Batch, Rejected, State, Stream
+from trainset.metadata.at_hand import at_hand, sha256_of
+from trainset.metadata.base import Batch, State, Stream
+from trainset.metadata.formats.packing import unpacked
+from trainset.metadata.labels.companions import Companions
 from trainset.metadata.labels.folders import (
+    Folder,
     by_folder,
-    companions,
-    companions_above,
-    folder_changed,
-    folder_stream,
     found_formats,
     is_folder_format,
     read_folder,
     said_formats,
 )
-from trainset.metadata.labels.registry import FORMATS, Beside
+from trainset.metadata.labels.registry import FORMATS
 from trainset.metadata.names import EXTENSIONS, extension, safe_name
+from trainset.metadata.reading import TableOptions, format_inside, read_file
 from trainset.metadata.recognise import (
+    ASIDE,
     HEAD_BYTES,
     LATER,
     MORE_BYTES,
@@ -39,16 +37,12 @@ from trainset.metadata.recognise import (
     SUPPORTED,
     Recognised,
     recognise,
-    unknown,
 )
-from trainset.metadata.records import Record, to_table
-from trainset.metadata.tabular import TableFormat
-from trainset.model import Credentials
-from trainset.stores.base import ObjectInfo, ObjectStore
+from trainset.metadata.records import RECORDS
+from trainset.metadata.table_records import Part
+from trainset.stores.base import ObjectInfo, ReadStore
 
-BATCH_ROWS = 50_000
-_TABLES: dict[str, TableFormat] = {"csv": "csv", "jsonl": "jsonl", "json": "json"}
-READING = 1  # goes up when a file is read into other records than before
+READING = 2  # goes up when a file is read into other records than before
 
 
 class FileReader:
@@ -62,23 +56,23 @@ class FileReader:
         store: holds the files.
         key: the one file to read; None: all files of the store.
         format_: said by the user; None: recognised by content.
-        media_column: said by the user; None: found.
+        options: said by the user, of tables.
         above: the folders over the store's, nearest first, where class names may stand.
     """
 
     def __init__(
         self,
         source: str,
-        store: ObjectStore,
+        store: ReadStore,
         *,
         key: str | None = None,
         format_: str | None = None,
-        media_column: str | None = None,
-        above: Sequence[ObjectStore] = (),
+        options: TableOptions | None = None,
+        above: Sequence[ReadStore] = (),
     ) -> None:
         self._source, self._store, self._key = source, store, key
         self._above = above
-        self._format, self._media_column = format_, media_column
+        self._format, self._said = format_, options or TableOptions()
 
     def spec(self) -> Mapping[str, Any]:
         return {
@@ -86,6 +80,7 @@ class FileReader:
             "properties": {
                 "format": {"enum": [*READ, None]},
                 "media_column": {"type": ["string", "null"]},
+                "sheet": {"type": ["string", "null"]},
             },
         }
 
@@ -100,9 +95,9 @@ class FileReader:
         left: dict[tuple[str | None, str], list[str]] = {}
         formats = self._formats
         owners = {FORMATS[f] for f in formats.values() if f in FORMATS}
-        for (name, folder), keys in self._folders.items():
-            uri = self._store.uri(keys[0])  # its folder is what matters
-            streams.append(Stream(name=folder_stream(name, folder), format=name, uri=uri))
+        for folder in self._folders.values():
+            uri = self._store.uri(folder.infos[0].key)  # its folder is what matters
+            streams.append(Stream(name=folder.stream, format=folder.format.name, uri=uri))
         for key, found in formats.items():
             if is_folder_format(found) and self._key is None:
                 continue
@@ -120,72 +115,50 @@ class FileReader:
         Raises:
             InputError: the file as a whole cannot be used; names it, the reason and the next step.
         """
-        if stream in self._by_folder_stream:
-            yield from self._read_folder(stream, state)
+        if (folder := self._folders.get(stream)) is not None:
+            options = self._options(folder.format.name, folder.path)
+            yield from read_folder(self._store, folder, self._source, options, state)
             return
         info = self._info(stream)
-        uri = self._store.uri(info.key)
-        known = dict(state.get("files", {}).get(info.key, {}))
+        known = state.get("files", {}).get(info.key, {})
         found = self._format or self._format_of(info).format
-        beside = self._beside(found, posixpath.dirname(info.key))
-        options = self._options(beside)
-        same_reading = state.get("options") == options
+        options = self._options(found, posixpath.dirname(info.key))
+        same_reading = state.get("options") == options.name
         if same_reading and (known.get("version"), known.get("size")) == (info.version, info.size):
             return
-        data = self._store.get(info.key)
-        sha256 = hashlib.sha256(data).hexdigest()
-        if same_reading and known.get("sha256") == sha256:
-            return
-        fact = {"version": info.version, "size": len(data), "sha256": sha256}
-        after = {"files": {info.key: fact}, "options": options, "format": found}
-        items = self._parse(data, found, stream=stream, uri=uri, beside=beside)
-        first = True
-        while chunk := list(islice(items, BATCH_ROWS)):
-            yield self._batch(stream, chunk, after)
-            first = False
-        if first:
-            yield self._batch(stream, [], after)
+        uri = self._store.uri(info.key)
+        with at_hand(self._store, info) as path:
+            sha256, size = sha256_of(path, uri)
+            if same_reading and known.get("sha256") == sha256:
+                return
+            fact = {"version": info.version, "size": size, "sha256": sha256}
+            fact["modified"] = info.modified.isoformat()
+            with unpacked(path, uri) as plain:
+                found = found if self._format else format_inside(plain, found)
+                after = {"files": {info.key: fact}, "options": options.name, "format": found}
+                parts = read_file(
+                    plain,
+                    found,
+                    source=self._source,
+                    stream=stream,
+                    place=uri,
+                    options=self._said,
+                    beside=options.beside,
+                )
+                some = False
+                for part in parts:
+                    yield _batch(part, after)
+                    some = True
+                if not some:
+                    yield Batch(records=RECORDS.empty_table(), state=after)
 
-    def _parse(
-        self, data: bytes, found: str | None, *, stream: str, uri: str, beside: Beside = ()
-    ) -> Iterator[Record | Rejected]:
-        if (known := FORMATS.get(found or "")) is not None:
-            return known.read(data, stream=stream, place=uri, beside=beside)
-        if table := _TABLES.get(found or ""):
-            from trainset.metadata.shapes import read_table
-
-            column = self._media_column
-            return read_table(data, table, stream=stream, place=uri, media_column=column)
-        raise unknown(uri, found)
-
-    def _read_folder(self, stream: str, state: State) -> Iterator[Batch]:
-        """All files of a folder, when one of them changed, came or went; one state for them."""
-        name, keys = self._by_folder_stream[stream]
-        infos = [self._files[key] for key in keys]
-        beside = self._beside(name, posixpath.dirname(keys[0]))
-        options = self._options(beside)
-        held: Mapping[str, str] = state.get("files", {})
-        if state.get("options") == options and not folder_changed(self._store, infos, held):
-            return
-        facts: dict[str, str] = {}
-        items = read_folder(self._store, infos, FORMATS[name], stream, beside, facts)
-        while chunk := list(islice(items, BATCH_ROWS)):
-            yield self._batch(stream, chunk, {})
-        # Only now are all files read: the last batch brings their state.
-        yield self._batch(stream, [], {"files": facts, "options": options, "format": name})
-
-    def _options(self, beside: Beside) -> str:
-        names = [[name, hashlib.sha256(data).hexdigest()] for name, data in beside]
-        return hash128([READING, self._format, self._media_column, *([names] if names else [])])
-
-    def _beside(self, found: str | None, folder: str) -> Beside:
+    def _options(self, found: str | None, folder: str) -> Companions:
+        """What the records depend on besides the file."""
         known = FORMATS.get(found or "")
-        if known is None or not known.beside:
-            return ()
-        if self._key is not None:
-            return companions_above(known, (self._store, *self._above))
-        inside = companions(known, self._store, self._files, folder)
-        return inside or companions_above(known, self._above)
+        inside = None if self._key is not None else self._files
+        said = [READING, self._format, self._said.media_column]
+        said += [self._said.sheet] if self._said.sheet else []
+        return Companions.find(known, self._store, self._above, inside, folder, said)
 
     @cached_property
     def _formats(self) -> dict[str, str | None]:
@@ -195,21 +168,11 @@ class FileReader:
         return found_formats(self._files, lambda info: self._format_of(info).format)
 
     @cached_property
-    def _folders(self) -> dict[tuple[str, str], list[str]]:
-        """Files by folder, of formats that have thousands of them."""
-        return {} if self._key is not None else by_folder(self._formats)
-
-    @cached_property
-    def _by_folder_stream(self) -> dict[str, tuple[str, list[str]]]:
-        return {folder_stream(n, f): (n, keys) for (n, f), keys in self._folders.items()}
-
-    def _batch(self, stream: str, chunk: list[Record | Rejected], state: dict[str, Any]) -> Batch:
-        rows = [item for item in chunk if not isinstance(item, Rejected)]
-        return Batch(
-            records=to_table(rows, source=self._source, stream=stream),
-            rejected=tuple(item for item in chunk if isinstance(item, Rejected)),
-            state=state,
-        )
+    def _folders(self) -> dict[str, Folder]:
+        """Folders of files in formats that have thousands of them, by stream."""
+        if self._key is not None:
+            return {}
+        return {f.stream: f for f in by_folder(self._formats, self._files)}
 
     @cached_property
     def _files(self) -> dict[str, ObjectInfo]:
@@ -248,6 +211,7 @@ class FileReader:
         kinds = Counter(extension(key) or "no extension" for key in keys)
         listed = ", ".join(f"{n} {kind}" for kind, n in kinds.most_common(5))
         what = f"{LATER[found]}, not read by this version" if found in LATER else "no known labels"
+        what = ASIDE.get(found or "", what)
         return Stream(
             name=safe_name(f"{folder or '.'}:{found}"),
             format=found or "unknown",
@@ -260,45 +224,5 @@ class FileReader:
         )
 
 
-def open_file_reader(
-    source: str,
-    place: str,
-    *,
-    format_: str | None = None,
-    media_column: str | None = None,
-    credentials: Credentials | None = None,
-) -> FileReader:
-    """A reader of the file, folder or bucket prefix at ``place``.
-
-    Raises:
-        InputError: the place is of no known kind.
-    """
-    from trainset.stores import open_store
-
-    key: str | None = None
-    if "://" not in place:
-        path = Path(place).expanduser().absolute()
-        if not path.exists():
-            raise NotFound(f"{path}: there is no such file or folder; mend 'from' of {source!r}")
-        key = path.name if path.is_file() else None
-        store = open_store(str(path.parent if key else path))
-    else:
-        store = open_store(place, credentials)
-        parent, _, name = place.rstrip("/").rpartition("/")
-        if not parent.endswith(":/"):  # below a bucket: an object, or a prefix of some
-            above = open_store(parent, credentials)
-            if above.head(name) is not None:
-                store, key = above, name
-    return FileReader(
-        source, store, key=key, format_=format_, media_column=media_column, above=_above(store)
-    )
-
-
-def _above(store: ObjectStore) -> list[ObjectStore]:
-    """The three folders over a local store's own: class names often stand beside ``labels``."""
-    from trainset.stores import open_store
-
-    if "://" in store.url and not store.url.startswith("file://"):
-        return []
-    root = Path(store.url.removeprefix("file://"))
-    return [open_store(str(folder)) for folder in list(root.parents)[:3] if folder.parent != folder]
+def _batch(part: Part, state: dict[str, Any]) -> Batch:
+    return Batch(records=part.records, rejected=tuple(part.rejected), state=state)

@@ -6,6 +6,8 @@ import csv
 import re
 
 from trainset.errors import InputError
+from trainset.metadata.formats.packing import packing_of, unpacked_head
+from trainset.metadata.formats.parquet_rows import MAGIC as PARQUET
 from trainset.metadata.labels.registry import FORMATS
 from trainset.metadata.labels.signs import (
     sign_of_columns,
@@ -26,13 +28,18 @@ READ = {
     "json": "JSON records",
     "jsonl": "JSON Lines",
     "csv": "CSV",
+    "parquet": "Parquet",
+    "xlsx": "Excel (.xlsx)",
 }
 LATER = {
     "coco-panoptic": "COCO panoptic JSON",
-    "open-images-aside": "Open Images, a file without labels",
+    "old-office": "an old Office file (.xls), or one with a password",
 }
+ASIDE = {"open-images-aside": "a part of Open Images that holds no labels"}
 SUPPORTED = ", ".join(READ.values())
 
+_ZIP = b"PK\x03\x04"
+_OLD_OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _PRINTABLE = re.compile(r"[^\x00-\x08\x0e-\x1f]*")
 _YOLO_LINE = re.compile(r"\d+(?:\s+-?(?:\d+\.?\d*|\.\d+)(?:[eE]-?\d+)?){4,}\s*")
 _OPEN_IMAGES_ASIDE = ({"imageid", "subset"}, {"labelname", "displayname"})
@@ -49,15 +56,28 @@ class Recognised(Frozen):
         return self.format in READ
 
 
+NOTHING = Recognised(format=None)
+
+
 def recognise(head: bytes, *, whole: bool) -> Recognised:
-    """The label format of a file.
+    """The label format of a file; of a compressed one, of what is in it.
 
     Args:
         head: its first bytes; ``HEAD_BYTES`` do nearly always.
         whole: these are all its bytes.
     """
+    if packing := packing_of(head):
+        inside = unpacked_head(head, packing)
+        if not inside:
+            return Recognised(format=None, more=not whole)  # bzip2 unpacks large blocks only
+        found = NOTHING if packing_of(inside) else recognise(inside, whole=False)
+        # Thousands of small files are not compressed one by one: nobody reads them so.
+        known = FORMATS.get(found.format or "")
+        return found if known is None or known.one_file else NOTHING
+    if not head or head.startswith((PARQUET, _ZIP, _OLD_OFFICE)):
+        return _binary(head, whole)
     text = decode(head)
-    if not head or not _PRINTABLE.fullmatch(text.rstrip("\ufffd")):
+    if not _PRINTABLE.fullmatch(text.rstrip("\ufffd")):
         return Recognised(format=None)
     start = text.lstrip()
     if sign := sign_of_text(start):
@@ -75,8 +95,21 @@ def recognise(head: bytes, *, whole: bool) -> Recognised:
     return Recognised(format=_csv(text, lines))
 
 
+def _binary(head: bytes, whole: bool) -> Recognised:
+    if head.startswith(PARQUET):
+        return Recognised(format="parquet")
+    if head.startswith(_OLD_OFFICE):
+        return Recognised(format="old-office")
+    if b"xl/workbook.xml" in head or b"xl/worksheets/" in head:
+        return Recognised(format="xlsx")
+    # The parts of a workbook may stand in any order, behind pictures too.
+    return Recognised(format=None, more=b"[Content_Types].xml" in head and not whole)
+
+
 def unknown(place: str, found: str | None) -> InputError:
     """The error for a file that is not read: names what is."""
+    if found in ASIDE:
+        return InputError(f"{place} is {ASIDE[found]}; take it out of the spec")
     if found in LATER:
         return InputError(
             f"{place} is {LATER[found]}, which this version does not read yet; it reads "

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from trainset.metadata.base import Rejected
+from trainset.metadata.formats.chunks import Chunk, Data, Rows, TableFormat
+from trainset.metadata.formats.table_file import TableFile
 from trainset.metadata.layout import (
     CLASS,
     OBJECTS,
@@ -20,11 +22,11 @@ from trainset.metadata.layout import (
     Layout,
     box_values,
     find_box,
-    find_layout,
     find_named,
     get,
     plain_name,
 )
+from trainset.metadata.meaning import Meaning, find_meaning
 from trainset.metadata.records import (
     BadRecord,
     NameRecords,
@@ -35,52 +37,56 @@ from trainset.metadata.records import (
     record,
     rejected,
 )
-from trainset.metadata.tabular import TableFormat, read_plain
 from trainset.metadata.units import are_fractions
 
 
 def read_table(
-    data: bytes, format_: TableFormat, *, stream: str, place: str, media_column: str | None = None
+    data: Data, format_: TableFormat, *, stream: str, place: str, media_column: str | None = None
 ) -> Iterator[Record | Rejected]:
-    """Records of one CSV, JSON Lines or JSON file.
+    """Records of one table file.
 
     Boxes are in pixels; when all boxes of a file lie within the unit square, they are fractions,
     and become pixels where the record says the image's size, else ``geometry`` holds them as
     ``{"bbox_fraction": [x, y, w, h]}`` until alignment knows the size.
 
     Args:
-        data: the whole file.
+        data: the whole file, or where it lies.
         stream: name for the rejected.
         place: the file, for messages.
         media_column: the field that names the medium (dotted to reach inside); None: found.
     Raises:
         InputError: the file as a whole cannot be read, or no field names a medium.
     """
-    plain: list[tuple[str, Fields]] = []
-    for item in read_plain(data, format_, stream=stream, place=place):
-        if isinstance(item, Rejected):
-            yield item
-        else:
-            plain.append((item[0], _unrolled(item[1])))
-    if not plain:
-        return
-    layout = find_layout([fields for _, fields in plain], media=media_column, place=place)
-    yield from label_rows(plain, layout, stream=stream)
+    table = TableFile(data, format_, stream=stream, place=place)
+    meaning = find_meaning(table, media=media_column, unroll=unrolled)
+    names = NameRecords()
+    for chunk in table:
+        yield from chunk.rejected
+        for item in label_records(chunk, meaning, stream) if meaning else ():
+            yield item if isinstance(item, Rejected) else names.name(item)
 
 
 def label_rows(
     plain: Sequence[tuple[str, Fields]], layout: Layout, *, stream: str
 ) -> Iterator[Record | Rejected]:
-    """Records of the rows of one file or table: each with where it stands, and its fields."""
-    fractions = are_fractions([fields for _, fields in plain], layout)
+    """Records of all rows of a file or table at hand: each with where it stands, and its fields."""
+    rows = Rows([where for where, _ in plain], [unrolled(fields) for _, fields in plain])
+    meaning = Meaning(layout, are_fractions(rows.fields(), layout))
     names = NameRecords()
-    for where, fields in plain:
+    for item in label_records(rows, meaning, stream):
+        yield item if isinstance(item, Rejected) else names.name(item)
+
+
+def label_records(chunk: Chunk, meaning: Meaning, stream: str) -> Iterator[Record | Rejected]:
+    """Label records of some records of a table; those without an id have no name yet."""
+    for i, fields in enumerate(map(unrolled, chunk.fields())):
+        where = chunk.where(i)
         try:
-            for part, found in _labels(fields, layout, fractions):
+            for part, found in _labels(fields, meaning.layout, meaning.fractions):
                 if isinstance(found, BadRecord):
                     yield rejected(stream, where + part, found, fields)
                 else:
-                    yield names.name(found)
+                    yield found
         except BadRecord as fault:
             yield rejected(stream, where, fault, fields)
 
@@ -217,7 +223,7 @@ def _label(
     )
 
 
-def _unrolled(fields: Fields) -> Fields:
+def unrolled(fields: Fields) -> Fields:
     """``objects`` as a dict of equally long lists (Hugging Face) made a list of objects."""
     for name, value in fields.items():
         if plain_name(name) not in OBJECTS or not isinstance(value, dict):

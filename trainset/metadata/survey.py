@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from trainset.errors import InputError
 from trainset.metadata.align.ladder import MediaIndex
+from trainset.metadata.at_hand import at_hand
 from trainset.metadata.base import Rejected
+from trainset.metadata.formats.packing import unpacked
 from trainset.metadata.labels.folders import is_folder_format
 from trainset.metadata.labels.registry import FORMATS, LabelFormat
-from trainset.metadata.layout import MEDIA, Fields, columns_of, plain_name
-from trainset.metadata.recognise import HEAD_BYTES, LATER, MORE_BYTES, recognise
-from trainset.metadata.tabular import TableFormat, read_plain
+from trainset.metadata.layout import MEDIA, columns_of, plain_name
+from trainset.metadata.reading import format_inside
+from trainset.metadata.recognise import ASIDE, HEAD_BYTES, LATER, MORE_BYTES, recognise
+from trainset.metadata.tabular import TABLES, TableFormat, read_plain
 from trainset.spec import MatchMethod
 from trainset.stores.base import ObjectInfo, ObjectStore
 
 SAMPLE = 200  # records of a table that are looked at
-TABLE_BYTES = 2**22  # beginning of a CSV or JSON Lines file that is looked at
 WHOLE_BYTES = 2**29  # JSON above this size is not opened for a guess
-_TABLES: dict[str, TableFormat] = {"csv": "csv", "jsonl": "jsonl", "json": "json"}
 _METHODS: tuple[MatchMethod, ...] = ("key", "path", "near", "filename", "sha256")
 
 
@@ -38,7 +41,7 @@ class NotLabels:
     """A file that looks like labels or a table, and why it is not taken."""
 
     path: str
-    kind: str  # a name in recognise.LATER or of a folder format, ``table``, or ``broken``
+    kind: str  # a name in recognise.LATER or ASIDE, of a folder format, ``table``, or ``broken``
     why: str
 
 
@@ -59,25 +62,35 @@ def survey_file(
         found = recognise(head, whole=len(head) >= info.size)
     if found.format is None:
         return None
+    if found.format in ASIDE:
+        return NotLabels(info.key, found.format, ASIDE[found.format])
     if found.format in LATER:
         return NotLabels(info.key, found.format, f"{LATER[found.format]}: found, not read yet")
     known = FORMATS.get(found.format)
     if known and is_folder_format(known.name):
         why = f"{known.title}: name the folder in the spec to read it"
         return NotLabels(info.key, known.name, why)
-    if (known or found.format == "json") and info.size > WHOLE_BYTES:
-        return NotLabels(info.key, "broken", "too large for a guess; name it in the spec")
     try:
-        if known:
-            return _whole(store, info, known)
-        return _table(store, info, _TABLES[found.format], media)
+        with at_hand(store, info) as path, unpacked(path, info.key) as plain:
+            return _look(plain, format_inside(plain, found.format), info, store, media)
     except InputError as error:
         return NotLabels(info.key, "broken", str(error))
 
 
-def _whole(store: ObjectStore, info: ObjectInfo, format_: LabelFormat) -> FoundLabels:
+def _look(
+    path: Path, found: str | None, info: ObjectInfo, store: ObjectStore, media: MediaIndex
+) -> FoundLabels | NotLabels:
+    known = FORMATS.get(found or "")
+    if (known or found == "json") and path.stat().st_size > WHOLE_BYTES:
+        return NotLabels(info.key, "broken", "too large for a guess; name it in the spec")
+    if known:
+        return _whole(path, info, known)
+    return _table(path, info, TABLES[found or ""], media, store.uri(info.key))
+
+
+def _whole(path: Path, info: ObjectInfo, format_: LabelFormat) -> FoundLabels:
     good = bad = 0
-    for item in format_.read(store.get(info.key), stream=info.key, place=info.key):
+    for item in format_.read(path.read_bytes(), stream=info.key, place=info.key):
         bad, good = (bad + 1, good) if isinstance(item, Rejected) else (bad, good + 1)
     faults = f", {bad} that cannot be used" if bad else ""
     name = "COCO" if format_.name == "coco" else format_.title
@@ -85,19 +98,12 @@ def _whole(store: ObjectStore, info: ObjectInfo, format_: LabelFormat) -> FoundL
 
 
 def _table(
-    store: ObjectStore, info: ObjectInfo, format_: TableFormat, media: MediaIndex
+    path: Path, info: ObjectInfo, format_: TableFormat, media: MediaIndex, uri: str
 ) -> FoundLabels | NotLabels:
-    data = store.get(info.key, length=None if format_ == "json" else TABLE_BYTES)
-    if len(data) < info.size:
-        data = data[: data.rfind(b"\n") + 1]  # the last line is cut
-    records: list[Fields] = []
-    for item in read_plain(data, format_, stream=info.key, place=info.key):
-        if not isinstance(item, Rejected):
-            records.append(item[1])
-            if len(records) >= SAMPLE:
-                break
+    plain = read_plain(path, format_, stream=info.key, place=info.key)
+    records = list(islice((item[1] for item in plain if not isinstance(item, Rejected)), SAMPLE))
     shares = {
-        name: _share_that_resolves(name, values, media, store.uri(info.key))
+        name: _share_that_resolves(name, values, media, uri)
         for name, values in columns_of(records).items()
     }
     column = max(shares, key=lambda n: (shares[n], -_rank(n)), default=None)

@@ -16,6 +16,7 @@ from pydantic import Field
 
 from trainset.errors import InputError
 from trainset.metadata.base import Batch, Reader, Rejected, Stream
+from trainset.metadata.kept import kept_records, kept_rejected
 from trainset.metadata.parts import ParquetPart
 from trainset.metadata.records import QUARANTINE, RECORDS
 from trainset.metadata.store import (
@@ -31,6 +32,7 @@ from trainset.metadata.store import (
 )
 from trainset.model import Frozen, LeftOut
 from trainset.spec import MetadataSource
+from trainset.stores.urls import safe_url
 from trainset.versions.base import Workspace
 
 
@@ -128,7 +130,7 @@ def sync_source(
         reader.check()
         streams = reader.discover()
     except InputError as error:
-        tally.fail(source.name, source.from_, error)
+        tally.fail(source.name, _place(source), error)
         for name in held:
             tally.keep(workspace, name)
         return tally.report()
@@ -143,9 +145,9 @@ def sync_source(
     for name in covered.intersection(held):  # the file is there but no longer makes sense
         tally.keep(workspace, name)
     if not streams and not held:
-        tally.fail(source.name, source.from_, _nothing_there(source))
+        tally.fail(source.name, _place(source), _nothing_there(source))
     elif gone and not any(stream.unread is None for stream in streams):
-        tally.fail(source.name, source.from_, _all_gone(source, gone))
+        tally.fail(source.name, _place(source), _all_gone(source, gone))
         for name in gone:
             tally.keep(workspace, name)
     else:
@@ -212,6 +214,10 @@ def _sync_stream(
             tally.unchanged.append(name)
             tally.keep(workspace, name)
             return
+        if last.replaces is not None:  # the other files' rows stay, behind those read now
+            for table in kept_records(workspace, tally.source, name, last.replaces):
+                part.add(table)
+            rejected += kept_rejected(workspace, tally.source, name, last.replaces)
         quarantine.add(pa.Table.from_pylist([r.model_dump() for r in rejected], QUARANTINE))
         manifest = Manifest(
             format=str(last.state.get("format") or stream.format),
@@ -248,12 +254,17 @@ def drop_stream(workspace: Workspace, source: str, stream: str) -> None:
         workspace.remove(path)
 
 
+def _place(source: MetadataSource) -> str:
+    """``from`` as it may be shown."""
+    return safe_url(source.from_) if "://" in source.from_ else source.from_
+
+
 def _nothing_there(source: MetadataSource) -> InputError:
-    return InputError(f"{source.from_} holds no label files; mend 'from' of {source.name!r}")
+    return InputError(f"{_place(source)} holds no label files; mend 'from' of {source.name!r}")
 
 
 def _all_gone(source: MetadataSource, gone: list[str]) -> InputError:
     return InputError(
-        f"{source.from_} holds no label files any more (it had {len(gone)}); their rows are kept: "
-        f"bring the files back, or take {source.name!r} out of the spec"
+        f"{_place(source)} holds no label files any more (it had {len(gone)}); their rows are "
+        f"kept: bring the files back, or take {source.name!r} out of the spec"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from trainset.metadata.layout import Box, Fields, Layout, box_values, find_box, get, plain_name
 from trainset.metadata.records import BadRecord, numbers
@@ -10,8 +10,14 @@ from trainset.metadata.records import BadRecord, numbers
 ROUNDING = 0.05  # how far a box in fractions may stick out and still be read as fractions
 
 
-def are_fractions(records: Sequence[Fields], layout: Layout) -> bool:
-    """Whether the boxes of a file are fractions of the image: all small, not all whole numbers."""
+def are_fractions(records: Iterable[Fields], layout: Layout) -> bool:
+    """Whether the boxes of a file are fractions of the image: all small, not all whole numbers.
+
+    Args:
+        records: can be gone through twice; a box in pixels ends it early.
+    """
+    if layout.box is None and layout.objects is None:
+        return False
     if layout.objects and plain_name(layout.objects).endswith("detections"):
         items = [o for r in records for o in get(r, layout.objects) or () if isinstance(o, dict)]
         if items and all("bounding_box" in item for item in items):
@@ -26,7 +32,7 @@ def are_fractions(records: Sequence[Fields], layout: Layout) -> bool:
     return some and not whole
 
 
-def _all_boxes(records: Sequence[Fields], layout: Layout) -> Iterator[list[float]]:
+def _all_boxes(records: Iterable[Fields], layout: Layout) -> Iterator[list[float]]:
     for fields in records:
         items: list[tuple[Fields, Box | None]] = [(fields, layout.box)]
         if layout.objects:

@@ -28,7 +28,7 @@ def read_labels(path: str | Path, format: str | None = None) -> pa.Table:
     import pyarrow as pa
 
     from trainset.errors import InputError
-    from trainset.metadata.files import open_file_reader
+    from trainset.metadata.places import open_file_reader
     from trainset.metadata.recognise import READ, SUPPORTED
     from trainset.metadata.records import RECORDS
 

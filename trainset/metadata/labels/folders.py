@@ -1,4 +1,8 @@
-"""Folders of thousands of small label files, each one stream: which they are, and reading them."""
+"""Folders of thousands of small label files, each one stream: which they are, and reading them.
+
+Only files that came or changed are read. Records of such formats are named ``<file>#…`` and what is
+rejected stands at ``<file> …``, so that one file's rows can be replaced among the others.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +11,16 @@ import posixpath
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from fnmatch import fnmatchcase
+from dataclasses import dataclass
 
 from trainset.errors import InputError
-from trainset.metadata.base import Rejected
+from trainset.metadata.base import Batch, Rejected, State
+from trainset.metadata.labels.companions import Companions
 from trainset.metadata.labels.registry import FORMATS, Beside, LabelFormat
 from trainset.metadata.names import safe_name
-from trainset.metadata.records import BadRecord, Record, rejected
-from trainset.stores.base import ObjectInfo, ObjectStore
+from trainset.metadata.reading import in_parts
+from trainset.metadata.records import RECORDS, BadRecord, Record, rejected
+from trainset.stores.base import ObjectInfo, ReadStore
 
 _SAMPLE = 5  # files of a folder that are looked at; the rest is taken to be like them
 _AT_ONCE = 256  # files in flight; a bucket answers them side by side
@@ -56,8 +62,8 @@ def found_formats(
         groups[posixpath.dirname(key), suffix].append(key)
     for (_, suffix), keys in groups.items():
         kinds = [f for f in FORMATS.values() if not f.one_file and f.suffix == suffix]
-        labels = [key for key in keys if not any(_owned(kind, key) for kind in kinds)]
-        full = [key for key in labels if files[key].size]
+        labels = {key for key in keys if not any(_owned(kind, key) for kind in kinds)}
+        full = [key for key in keys if key in labels and files[key].size]
         sample = full[:: max(1, len(full) // _SAMPLE)][:_SAMPLE]
         seen = {key: look(files[key]) for key in sample} if kinds else {}
         alike = set(seen.values())
@@ -72,86 +78,99 @@ def found_formats(
     return {key: found[key] for key in files}
 
 
-def by_folder(formats: Mapping[str, str | None]) -> dict[tuple[str, str], list[str]]:
-    """Files of folder formats by (format, folder)."""
-    found: dict[tuple[str, str], list[str]] = {}
+@dataclass(frozen=True)
+class Folder:
+    """The files of one folder in one format; ``path`` is the folder's."""
+
+    format: LabelFormat
+    path: str
+    infos: Sequence[ObjectInfo]
+
+    @property
+    def stream(self) -> str:
+        return folder_stream(self.format.name, self.path)
+
+
+def by_folder(
+    formats: Mapping[str, str | None], files: Mapping[str, ObjectInfo]
+) -> Iterator[Folder]:
+    """Files of folder formats, together with their neighbours."""
+    found: dict[tuple[str, str], list[ObjectInfo]] = {}
     for key, name in formats.items():
         if name is not None and is_folder_format(name):
-            found.setdefault((name, posixpath.dirname(key)), []).append(key)
-    return found
-
-
-def companions(
-    known: LabelFormat, store: ObjectStore, files: Mapping[str, ObjectInfo], folder: str
-) -> Beside:
-    """Companion files of a format in a folder and those above it, the nearest first."""
-    found: list[tuple[str, bytes]] = []
-    names: dict[str, list[str]] = defaultdict(list)
-    for key in files:
-        if _rank(known, key) is not None:
-            names[posixpath.dirname(key)].append(key)
-    while True:
-        keys = sorted(names.get(folder, ()), key=lambda key: (_rank(known, key), key))
-        found += [(key, store.get(key)) for key in keys]
-        if not folder:
-            return found
-        folder = posixpath.dirname(folder)
-
-
-def companions_above(known: LabelFormat, above: Sequence[ObjectStore]) -> Beside:
-    """Companion files with names that are known, in folders that are not listed."""
-    names = [n for n in (*known.beside, "obj.names") if "*" not in n and known.owns(n)]
-    return [(n, store.get(n)) for store in above for n in names if store.head(n) is not None]
-
-
-def folder_changed(
-    store: ObjectStore, infos: Sequence[ObjectInfo], held: Mapping[str, str]
-) -> bool:
-    """Whether a file came, went or has other bytes; a touched file is the same file."""
-    if {info.key for info in infos} != held.keys():
-        return True
-    for info in infos:
-        version, size, digest = held[info.key].rsplit(" ", 2)
-        if (version, size) != (info.version, str(info.size)) and digest != _digest(
-            store.get(info.key)
-        ):
-            return True
-    return False
+            found.setdefault((name, posixpath.dirname(key)), []).append(files[key])
+    for (name, path), infos in found.items():
+        yield Folder(FORMATS[name], path, infos)
 
 
 def read_folder(
-    store: ObjectStore,
+    store: ReadStore, folder: Folder, source: str, options: Companions, state: State
+) -> Iterator[Batch]:
+    """Records of the files that came or changed; nothing when none came, went or changed.
+
+    The last batch names the files whose rows are replaced, and brings the state. A file of another
+    version with the same bytes is the same file.
+    """
+    held: dict[str, str] = dict(state.get("files", {}))
+    again = state.get("options") == options.name
+    if not again:
+        held = {}
+    keys = {info.key for info in folder.infos}
+    facts = {key: fact for key, fact in held.items() if key in keys}
+    suspects = [info for info in folder.infos if not _is_as_held(info, held)]
+    changed = held.keys() - keys
+    items = _read(store, suspects, folder, options.beside, facts, changed)
+    for part in in_parts(items, source=source, stream=folder.stream):
+        yield Batch(records=part.records, rejected=tuple(part.rejected), state={})
+    if changed or not again:
+        # Only now are all files read.
+        after = {"files": facts, "options": options.name, "format": folder.format.name}
+        names = tuple(sorted(map(posixpath.basename, changed))) if again else None
+        yield Batch(records=RECORDS.empty_table(), state=after, replaces=names)
+
+
+def _read(
+    store: ReadStore,
     infos: Sequence[ObjectInfo],
-    known: LabelFormat,
-    stream: str,
+    folder: Folder,
     beside: Beside,
     facts: dict[str, str],
+    changed: set[str],
 ) -> Iterator[Record | Rejected]:
-    """Records of all files of a folder, in the order given.
+    """Records of the files whose bytes are not those held.
 
     Args:
-        facts: filled in: ``version size digest`` of each file as it was read, by key.
+        facts: ``version size digest`` by key, as held; brought up to date.
+        changed: keys of files that are read are added.
     """
     with ThreadPoolExecutor(max_workers=8) as pool:
         for start in range(0, len(infos), _AT_ONCE):
             some = infos[start : start + _AT_ONCE]
             for info, data in zip(some, pool.map(store.get, [i.key for i in some]), strict=True):
-                facts[info.key] = f"{info.version} {len(data)} {_digest(data)}"
+                digest = _digest(data)
+                same = facts.get(info.key, "").endswith(f" {digest}")
+                facts[info.key] = f"{info.version} {len(data)} {digest}"
+                if same:
+                    continue
+                changed.add(info.key)
                 place = store.uri(info.key)
                 try:
-                    yield from known.read(data, stream=stream, place=place, beside=beside)
+                    yield from folder.format.read(
+                        data, stream=folder.stream, place=place, beside=beside
+                    )
                 except InputError as err:  # this file; the others are read all the same
                     fault = BadRecord("bad-file", str(err))
-                    yield rejected(stream, info.key, fault, data.decode("utf-8", "replace"))
+                    name = posixpath.basename(info.key)
+                    original = data.decode("utf-8", "replace")
+                    yield rejected(folder.stream, name, fault, original)
+
+
+def _is_as_held(info: ObjectInfo, held: Mapping[str, str]) -> bool:
+    return held.get(info.key, "").startswith(f"{info.version} {info.size} ")
 
 
 def _owned(known: LabelFormat, key: str) -> bool:
     return known.owns(posixpath.basename(key))
-
-
-def _rank(known: LabelFormat, key: str) -> int | None:
-    name = posixpath.basename(key).lower()
-    return next((i for i, p in enumerate(known.beside) if fnmatchcase(name, p)), None)
 
 
 def _digest(data: bytes) -> str:

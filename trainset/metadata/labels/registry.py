@@ -26,7 +26,8 @@ class LabelFormat:
             ``(data, *, stream, place) -> Iterator[Record | Rejected]``; with ``beside``, the
             function takes ``beside`` too.
         one_file: False when a data set is thousands of small files, one a medium: the files of
-            one folder are then one stream.
+            one folder are then one stream, its records are named ``<file>#…``, and what is
+            rejected stands at ``<file> …``.
         beside: patterns (lower case) of companion files, in the label file's folder or above, that
             the reader needs: class names. The first pattern is the strongest.
         aside: patterns of files that belong to the format and hold no labels.
