@@ -28,7 +28,6 @@ READ = {
     "csv": "CSV",
 }
 LATER = {
-    "coco-panoptic": "COCO panoptic JSON",
     "open-images-aside": "Open Images, a file without labels",
 }
 SUPPORTED = ", ".join(READ.values())
@@ -110,8 +109,6 @@ def _json(text: str, whole: bool) -> Recognised:
 def _json_object(found: Outline) -> str | None:
     keys = set(found.keys)
     inner = {name: set(names) for name, names in found.inner.items()}
-    if "segments_info" in inner.get("annotations", ()):
-        return "coco-panoptic"
     images = inner.get("images", set())
     if images & {"file_name", "coco_url"} and "id" in images:
         return "coco"
