@@ -7,14 +7,41 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+import orjson
+
 
 def canonical_json(value: Any) -> bytes:
     """Encode ``value`` with sorted keys and no white space; times as ISO 8601, bytes as hex."""
-    return _ENCODER.encode(value).encode()
+    try:
+        found = orjson.dumps(value, option=_FAST)
+    except TypeError:  # times, bytes, long integers: what JSON has not
+        return _ENCODER.encode(value).encode()
+    # The form of ``json`` stays for ever; orjson's differs in numbers that are or may be written
+    # with an exponent (1e16 for 1e+16), and in NaN and infinities, which are null.
+    if (
+        b"0.0000" in found
+        or (b"e" in found and _MAYBE.search(found) and _EXPONENT.search(found))
+        or (b"null" in found and _holds_no_number(value))
+    ):
+        return _ENCODER.encode(value).encode()
+    return found
+
+
+def _holds_no_number(value: Any) -> bool:
+    """Whether NaN or an infinity is in it."""
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, (list, tuple)):
+        return False
+    return any(_holds_no_number(v) for v in value if v is not None and v.__class__ is not str)
 
 
 def _plain(value: Any) -> Any:
@@ -27,6 +54,14 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no canonical form")
 
 
+_FAST = (
+    orjson.OPT_SORT_KEYS
+    | orjson.OPT_PASSTHROUGH_DATETIME
+    | orjson.OPT_PASSTHROUGH_SUBCLASS
+    | orjson.OPT_PASSTHROUGH_DATACLASS
+)
+_MAYBE = re.compile(rb"e(?<=[0-9]e)[-0-9]")  # quick: only where an e is
+_EXPONENT = re.compile(rb"(?:^|[\[,:])-?[0-9.]+e")
 # Made once: ``json.dumps`` makes one a call, which costs more than hashing a key.
 _ENCODER = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain

@@ -113,7 +113,8 @@ def test_an_image_may_be_named_by_its_url_alone() -> None:
         (_box(keypoints=[1, 2]), "bad-geometry"),
         (_box(score="high"), "bad-value"),
         (_box(caption="\ud800"), "encoding"),
-        (_box(segments_info=[]), "panoptic"),
+        (_box(segments_info=[]), "bad-geometry"),  # no PNG is named
+        (_box(segments_info=3, file_name="a.png"), "bad-record"),
         ([1, 2], "bad-record"),
     ],
 )

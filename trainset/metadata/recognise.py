@@ -32,7 +32,6 @@ READ = {
     "xlsx": "Excel (.xlsx)",
 }
 LATER = {
-    "coco-panoptic": "COCO panoptic JSON",
     "old-office": "an old Office file (.xls), or one with a password",
 }
 ASIDE = {"open-images-aside": "a part of Open Images that holds no labels"}
@@ -143,8 +142,6 @@ def _json(text: str, whole: bool) -> Recognised:
 def _json_object(found: Outline) -> str | None:
     keys = set(found.keys)
     inner = {name: set(names) for name, names in found.inner.items()}
-    if "segments_info" in inner.get("annotations", ()):
-        return "coco-panoptic"
     images = inner.get("images", set())
     if images & {"file_name", "coco_url"} and "id" in images:
         return "coco"

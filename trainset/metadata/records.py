@@ -26,6 +26,9 @@ QUARANTINE = pa.schema(
 )
 
 
+_PLAIN = frozenset((int, float))
+
+
 class BadRecord(ValueError):
     """One record breaks a rule; the reader turns it into ``Rejected`` and goes on."""
 
@@ -53,7 +56,8 @@ def record(
     """
     try:
         for value in (record_id, media_ref, class_, text):
-            (value or "").encode()
+            if value and not value.isascii():
+                value.encode()
         return {
             "record_id": record_id,
             "media_ref": media_ref,
@@ -102,9 +106,15 @@ class NameRecords:
 
 def to_table(rows: Iterable[Record], *, source: str, stream: str) -> pa.Table:
     """Records as Arrow, in the schema ``RECORDS``."""
-    return pa.Table.from_pylist(
-        [{**row, "source": source, "stream": stream} for row in rows], schema=RECORDS
-    )
+    rows = list(rows)
+    same = {"source": source, "stream": stream}
+    columns = [
+        pa.repeat(pa.scalar(same[field.name], field.type), len(rows))
+        if field.name in same
+        else pa.array([row[field.name] for row in rows], field.type)
+        for field in RECORDS
+    ]
+    return pa.Table.from_arrays(columns, schema=RECORDS)
 
 
 def load_json(text: str | bytes) -> Any:
@@ -136,6 +146,14 @@ def numbers(values: Any, what: str) -> list[float]:
     """A list of finite numbers. Raises BadRecord."""
     if not isinstance(values, (list, tuple)):
         raise BadRecord("bad-geometry", f"{what} is {str(values)[:60]!r}, not a list of numbers")
+    if _PLAIN.issuperset(map(type, values)):  # a polygon has many; almost always all are fine
+        try:
+            found = list(map(float, values))
+        except OverflowError:
+            pass  # ``number`` says which
+        else:
+            if math.isfinite(sum(found)):
+                return found
     return [number(v, what, fault="bad-geometry") for v in values]
 
 

@@ -1,4 +1,4 @@
-"""COCO JSON: instances (boxes, polygons, run-length masks, keypoints) and captions.
+"""COCO JSON: instances (boxes, polygons, run-length masks, keypoints), captions and panoptic.
 
 ``annotations`` point at ``images`` by id, images name their file. Category ids are not dense and
 are resolved to names. Faults of one annotation reject that annotation only.
@@ -9,18 +9,19 @@ Source: https://cocodataset.org/#format-data
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from trainset.errors import InputError
-from trainset.identity import hash64
 from trainset.metadata.base import Rejected
+from trainset.metadata.labels.coco_index import Index, hashable, index_of
+from trainset.metadata.labels.coco_panoptic import read_segments
+from trainset.metadata.labels.json_lists import BrokenJson, open_json
 from trainset.metadata.records import (
     BadRecord,
     NameRecords,
     Record,
     box,
-    load_json,
     number,
     numbers,
     record,
@@ -28,7 +29,9 @@ from trainset.metadata.records import (
 )
 
 # What has a column of its own or is only a pointer; all else goes to ``attributes``.
-_TAKEN = ("id", "image_id", "category_id", "bbox", "segmentation", "keypoints", "caption", "score")
+_TAKEN = frozenset(
+    ("id", "image_id", "category_id", "bbox", "segmentation", "keypoints", "caption", "score")
+)
 
 
 def read_coco(data: bytes, *, stream: str, place: str) -> Iterator[Record | Rejected]:
@@ -46,117 +49,68 @@ def read_coco(data: bytes, *, stream: str, place: str) -> Iterator[Record | Reje
         InputError: the file is not COCO at all.
     """
     try:
-        top = load_json(data)
-    except ValueError as err:
+        top = open_json(data)
+        index, faults = index_of(top, stream=stream, place=place)
+        yield from faults
+        yield from _read(top.get("annotations") or (), index, stream)
+    except BrokenJson as err:
         raise InputError(f"{place}: broken JSON ({err}); write the file again") from err
-    images, categories, faults = _index(top, stream=stream, place=place)
-    yield from faults
 
+
+def _read(annotations: Sequence[Any], index: Index, stream: str) -> Iterator[Record | Rejected]:
     named: set[Any] = set()  # ids of images that some annotation, good or bad, points at
-    contents: dict[str, int] = {}  # annotation id -> hash of its content
+    taken: dict[str, int] = {}  # annotation id -> where it last stood
     names = NameRecords()
-    for i, annotation in enumerate(top.get("annotations") or ()):
+    for i, annotation in enumerate(annotations):
         where = f"annotations[{i}]"
         try:
             if not isinstance(annotation, dict):
                 raise BadRecord("bad-record", f"is {type(annotation).__name__}, not an object")
-            named.add(_hashable(annotation.get("image_id")))
+            named.add(hashable(annotation.get("image_id")))
             record_id = str(annotation.get("id", f"#{i}"))
-            content = hash64(json.dumps(annotation, sort_keys=True))
-            if contents.get(record_id) == content:
+            if record_id in taken and _same(annotations[taken[record_id]], annotation):
                 raise BadRecord("duplicate-record", f"id {record_id} stands twice, word for word")
-            row = _row(annotation, record_id, images, categories)
-            contents[record_id] = content
+            if "segments_info" in annotation:
+                for part, found, original in read_segments(annotation, index):
+                    if isinstance(found, BadRecord):
+                        yield rejected(stream, where + part, found, original)
+                    else:
+                        yield names.name(found)
+            else:
+                yield names.name(_row(annotation, record_id, index))
+            taken[record_id] = i
         except BadRecord as fault:
             yield rejected(stream, where, fault, annotation)
-        else:
-            yield names.name(row)
-    for image_id, image in images.items():
-        if image_id not in named and isinstance(image, dict):
-            yield names.name(_empty(image_id, image))
+    for image_id, image in index.images.items():
+        if image_id not in named and image is not None:
+            yield names.name(
+                record(f"image-{image_id}", image.reference, "empty", attributes=image.facts)
+            )
 
 
-def _index(
-    top: Any, *, stream: str, place: str
-) -> tuple[dict[Any, dict[str, Any] | None], dict[Any, str], list[Rejected]]:
-    """Images by id (None where one id names two files), category names by id, and the bad ones."""
-    if not isinstance(top, dict) or not isinstance(top.get("images"), list):
-        raise InputError(f"{place}: not COCO, for it has no list 'images'; say its format")
-    if not isinstance(top.get("annotations") or [], list):
-        raise InputError(f"{place}: 'annotations' is not a list; write the file again")
-    faults: list[Rejected] = []
-    images: dict[Any, dict[str, Any] | None] = {}
-    for i, image in enumerate(top["images"]):
-        where = f"images[{i}]"
-        try:
-            if not isinstance(image, dict) or "id" not in image:
-                raise BadRecord("bad-record", "an image needs an id and a file_name")
-            if _reference(image) is None:
-                raise BadRecord("no-media-ref", "the image has neither file_name nor a url")
-            image_id = _hashable(image["id"])
-            known = images.setdefault(image_id, image)
-            if known is None or _reference(known) != _reference(image):
-                # Merged exports count from 1 each: whose annotations these are is not to be known.
-                images[image_id] = None
-                raise BadRecord(
-                    "duplicate-id",
-                    f"image id {image_id} names more than one file; give images ids of their own",
-                )
-        except BadRecord as fault:
-            faults.append(rejected(stream, where, fault, image))
-    categories: dict[Any, str] = {}
-    for i, category in enumerate(top.get("categories") or ()):
-        try:
-            if not isinstance(category, dict) or not {"id", "name"} <= category.keys():
-                raise BadRecord("bad-record", "a category needs an id and a name")
-            category_id, name = _hashable(category["id"]), str(category["name"])
-            if categories.setdefault(category_id, name) != name:
-                raise BadRecord(
-                    "duplicate-id",
-                    f"category id {category_id} is {categories[category_id]!r} and {name!r}; "
-                    "the first is used",
-                )
-        except BadRecord as fault:
-            faults.append(rejected(stream, f"categories[{i}]", fault, category))
-    return images, categories, faults
+def _same(one: Any, other: Any) -> bool:
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
-def _row(
-    annotation: dict[str, Any],
-    record_id: str,
-    images: dict[Any, dict[str, Any] | None],
-    categories: dict[Any, str],
-) -> Record:
-    image_id = _hashable(annotation.get("image_id"))
-    if image_id not in images:
-        raise BadRecord("unknown-image", f"image_id {image_id!r} is not in 'images'")
-    image = images[image_id]
-    if image is None:
-        raise BadRecord("duplicate-id", f"image_id {image_id!r} names more than one file")
-    if "segments_info" in annotation:
-        raise BadRecord("panoptic", "panoptic segments are not read by this version")
-
+def _row(annotation: dict[str, Any], record_id: str, index: Index) -> Record:
+    image = index.image(annotation.get("image_id"))
     text = annotation.get("caption")
-    class_ = categories.get(_hashable(annotation.get("category_id")))
+    class_ = index.categories.get(hashable(annotation.get("category_id")))
     if class_ is None and text is None:  # captions carry a category_id 0 that names nothing
-        raise BadRecord(
-            "unknown-category",
-            f"category_id {annotation.get('category_id')!r} is not in 'categories'",
-        )
+        class_ = index.category(annotation.get("category_id"))
     geometry, kind = _geometry(annotation)
     bbox = box(annotation["bbox"]) if annotation.get("bbox") else None
     score = annotation.get("score")
-    attributes = {k: v for k, v in annotation.items() if k not in _TAKEN} | _image_facts(image)
     return record(
         record_id,
-        str(_reference(image)),
+        image.reference,
         kind or ("box" if bbox else "caption" if text is not None else "class"),
         class_=class_,
         bbox=bbox,
         geometry=geometry or None,
         text=None if text is None else str(text),
         score=None if score is None else number(score, "score"),
-        attributes=attributes,
+        attributes={k: v for k, v in annotation.items() if k not in _TAKEN} | image.facts,
     )
 
 
@@ -187,27 +141,3 @@ def _geometry(annotation: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
             raise BadRecord("bad-geometry", "keypoints come as x, y, visibility")
         geometry["keypoints"], kind = points, "keypoints"
     return geometry, kind
-
-
-def _empty(image_id: Any, image: dict[str, Any]) -> Record:
-    return record(
-        f"image-{image_id}", str(_reference(image)), "empty", attributes=_image_facts(image)
-    )
-
-
-def _reference(image: dict[str, Any]) -> str | None:
-    for name in ("file_name", "coco_url", "flickr_url"):
-        if isinstance(image.get(name), str) and image[name].strip():
-            return str(image[name])
-    return None
-
-
-def _image_facts(image: dict[str, Any]) -> dict[str, Any]:
-    facts = {f"image_{name}": image.get(name) for name in ("id", "width", "height")}
-    facts |= {name: image.get(name) for name in ("coco_url", "flickr_url", "sha256")}
-    return {name: value for name, value in facts.items() if value not in (None, "")}
-
-
-def _hashable(value: Any) -> Any:
-    """COCO ids are numbers or strings; anything else is compared by its text."""
-    return value if isinstance(value, (int, float, str, type(None))) else json.dumps(value)
