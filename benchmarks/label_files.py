@@ -1,4 +1,4 @@
-"""The label files of ``benchmarks/labels.py``: made up, the same in every run, shaped as tools write them.
+"""The label files of ``benchmarks/labels.py``: made up, the same in every run.
 
 Each image has ten labels. COCO and Label Studio have polygons of about 20 points (every tenth COCO
 label is a crowd with a run-length mask, half of these compressed), as annotation tools export them.
