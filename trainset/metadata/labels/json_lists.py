@@ -215,4 +215,5 @@ def _long_numbers(block: NDArray[np.uint8]) -> Ints:
     runs = runs[_LONG - 16 :] & runs[: 16 - _LONG]
     at = np.flatnonzero(runs)
     before = block[at - 1]
-    return at[(at == 0) | ((before - ord("0") > 9) & (before != _POINT))]
+    found: Ints = at[(at == 0) | ((before - ord("0") > 9) & (before != _POINT))]
+    return found
