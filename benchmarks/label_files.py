@@ -89,7 +89,7 @@ def _annotation(number: int, image: int, label: Label) -> dict[str, Any]:
 
 
 def write_label_studio(folder: Path, images: int) -> Path:
-    """One JSON export: boxes and polygons in turn, one annotation a task."""
+    """One JSON export: one annotation a task, every fifth label a polygon, the others boxes."""
     tasks = []
     for number, (name, labels) in enumerate(labels_of(images), 1):
         results = [_result(number * A_IMAGE + i, label) for i, label in enumerate(labels)]
@@ -136,7 +136,7 @@ def _result(number: int, label: Label) -> dict[str, Any]:
         "to_name": "image",
         "origin": "manual",
     }
-    if number % 2:
+    if number % 5 == 0:
         points = [[px / WIDTH * 100, py / HEIGHT * 100] for px, py in label.ring]
         value: dict[str, Any] = {
             "points": points,

@@ -25,12 +25,20 @@ def canonical_json(value: Any) -> bytes:
     # The form of ``json`` stays for ever; orjson's differs in numbers that are or may be written
     # with an exponent (1e16 for 1e+16), and in NaN and infinities, which are null.
     if (
-        b"0.0000" in found
-        or (b"e" in found and _MAYBE.search(found) and _EXPONENT.search(found))
+        (b"0.0000" in found and any(_is_number(found, m.start() + 1) for m in _SMALL(found)))
+        or (b"e" in found and any(_is_number(found, m.start()) for m in _EXPONENTS(found)))
         or (b"null" in found and _holds_no_number(value))
     ):
         return _ENCODER.encode(value).encode()
     return found
+
+
+def _is_number(text: bytes, end: int) -> bool:
+    """Whether a number of compact JSON, and not a part of a string, may stand before ``end``."""
+    start = end
+    while start and text[start - 1] in b"0123456789.-":
+        start -= 1
+    return start == 0 or text[start - 1] in b"[,:"
 
 
 def _holds_no_number(value: Any) -> bool:
@@ -60,8 +68,8 @@ _FAST = (
     | orjson.OPT_PASSTHROUGH_SUBCLASS
     | orjson.OPT_PASSTHROUGH_DATACLASS
 )
-_MAYBE = re.compile(rb"e(?<=[0-9]e)[-0-9]")  # quick: only where an e is
-_EXPONENT = re.compile(rb"(?:^|[\[,:])-?[0-9.]+e")
+_SMALL = re.compile(rb"0\.0000").finditer
+_EXPONENTS = re.compile(rb"e(?<=[0-9]e)[-0-9]").finditer
 # Made once: ``json.dumps`` makes one a call, which costs more than hashing a key.
 _ENCODER = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain

@@ -131,6 +131,8 @@ def load_json(text: str | bytes) -> Any:
 
 def number(value: Any, what: str, *, fault: str = "bad-value") -> float:
     """A finite number out of a JSON value or a CSV cell. Raises BadRecord of kind ``fault``."""
+    if value.__class__ is float and math.isfinite(value):
+        return value  # type: ignore[no-any-return]
     if isinstance(value, bool) or value is None:
         raise BadRecord(fault, f"{what} is {value!r}, not a number")
     try:
@@ -146,9 +148,9 @@ def numbers(values: Any, what: str) -> list[float]:
     """A list of finite numbers. Raises BadRecord."""
     if not isinstance(values, (list, tuple)):
         raise BadRecord("bad-geometry", f"{what} is {str(values)[:60]!r}, not a list of numbers")
-    if _PLAIN.issuperset(map(type, values)):  # a polygon has many; almost always all are fine
+    if _PLAIN.issuperset(kinds := set(map(type, values))):  # many, and almost always all fine
         try:
-            found = list(map(float, values))
+            found = list(values) if int not in kinds else list(map(float, values))
         except OverflowError:
             pass  # ``number`` says which
         else:

@@ -9,12 +9,13 @@ Source: https://labelstud.io/guide/export#Label-Studio-JSON-format-of-annotated-
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
 from trainset.errors import InputError
 from trainset.metadata.base import Rejected
+from trainset.metadata.labels.json_lists import BrokenJson, JsonList, open_json
 from trainset.metadata.labels.label_studio_media import media_of
 from trainset.metadata.labels.label_studio_results import Context, read_results
 from trainset.metadata.records import (
@@ -43,24 +44,30 @@ def read_label_studio(data: bytes, *, stream: str, place: str) -> Iterator[Recor
         InputError: the file is not Label Studio's at all.
     """
     try:
-        top = load_json(data)
-    except ValueError as err:
+        yield from read_tasks(_tasks(data, place), stream=stream)
+    except BrokenJson as err:
         raise InputError(f"{place}: broken JSON ({err}); export it again") from err
+
+
+def _tasks(data: bytes, place: str) -> Sequence[Any]:
+    top = open_json(data)
+    if isinstance(top, dict):
+        top = load_json(data)  # one task; parts of it are kept as they are
     if isinstance(top, dict) and isinstance(top.get("task"), dict) and "result" in top:
         task = top["task"]
         top = [{**task, "annotations": [{k: v for k, v in top.items() if k != "task"}]}]
     elif isinstance(top, dict) and "data" in top:
         top = [top]
-    if not isinstance(top, list):
+    if not isinstance(top, (list, JsonList)):
         raise InputError(
             f"{place}: not Label Studio's JSON, which is a list of tasks with 'data' and "
             "'annotations'; export as JSON (not JSON-MIN), or say the file's format"
         )
-    yield from read_tasks(top, stream=stream)
+    return top
 
 
 def read_tasks(
-    tasks: list[Any], *, stream: str, names: NameRecords | None = None
+    tasks: Sequence[Any], *, stream: str, names: NameRecords | None = None
 ) -> Iterator[Record | Rejected]:
     """As ``read_label_studio``, for parsed tasks; ``names``: of the stream, when it has more."""
     names = names or NameRecords()
@@ -151,7 +158,7 @@ def _facts(annotation: Any, what: str) -> dict[str, Any]:
         who = who.get("email") or who.get("id")
     facts["annotator"] = who
     facts |= {name: annotation.get(name) for name in _OF_ANNOTATION}
-    return {k: v for k, v in facts.items() if v not in (None, "", {}, [], False)}
+    return {k: v for k, v in facts.items() if v}
 
 
 def _list(task: dict[str, Any], name: str) -> list[Any]:

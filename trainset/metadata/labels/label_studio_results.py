@@ -17,11 +17,14 @@ from trainset.metadata.records import BadRecord, Record, number, record
 Item = dict[str, Any]
 Found = tuple[str, Record | BadRecord, Any]  # where, what, its original
 
-_GEOMETRY = (  # of a region; items about it repeat them
-    *("x", "y", "width", "height", "rotation", "points", "closed", "radiusX", "radiusY", "format"),
-    *("rle", "start", "end", "sequence", "vertices", "channel", "framesCount", "duration"),
+_GEOMETRY = frozenset(  # of a region; items about it repeat them
+    (
+        *("x", "y", "width", "height", "rotation", "points", "closed", "radiusX", "radiusY"),
+        *("rle", "start", "end", "sequence", "vertices", "channel", "framesCount", "duration"),
+        "format",
+    )
 )
-_TAKEN = ("id", "type", "value", "original_width", "original_height", "score")
+_TAKEN = frozenset(("id", "type", "value", "original_width", "original_height", "score"))
 
 
 @dataclass(frozen=True)
@@ -189,13 +192,18 @@ def _plain_answer(item: Item, value: dict[str, Any]) -> Any:
     return next(iter(left.values())) if len(left) == 1 else left
 
 
-def _draws(item: Item) -> bool:
-    """Whether an item's control draws, so that its odd fields are its shape's."""
-    kind = str(item.get("type", ""))
-    return kind.endswith("labels") or kind in (
+_DRAWING = frozenset(
+    (
         *("rectangle", "polygon", "ellipse", "brush", "keypoint", "bitmask", "vector"),
         *("videorectangle", "textarea"),
     )
+)
+
+
+def _draws(item: Item) -> bool:
+    """Whether an item's control draws, so that its odd fields are its shape's."""
+    kind = str(item.get("type", ""))
+    return kind.endswith("labels") or kind in _DRAWING
 
 
 def _names(values: Any, what: str) -> list[str]:
@@ -214,7 +222,7 @@ def _relation(item: Item) -> Item:
 
 def _rest(item: Item, shape: Shape | None) -> dict[str, Any]:
     """What an item holds besides what has a column of its own."""
-    rest = {k: v for k, v in item.items() if k not in _TAKEN and v not in (None, "", [], {}, False)}
+    rest = {k: v for k, v in item.items() if v and k not in _TAKEN}
     rest.pop("image_rotation", None)
     if turned := item.get("image_rotation"):
         rest["image_rotation"] = turned

@@ -68,7 +68,7 @@ def shapes_of(item: dict[str, Any]) -> list[Shape]:
     if kind.startswith(("timeseries", "timeline")):
         return [_raw_span(value)]
     for fields, make in _MAKERS:
-        if all(name in value for name in fields):
+        if fields <= value.keys():
             return [make(value, scale_of(item))]
     if {"start", "end"} <= value.keys():
         return [_span(kind, value)]
@@ -151,14 +151,14 @@ def _keypoint(value: Value, scale: Scale) -> Shape:
     return Shape("keypoints", ("x", "y"), None, scale.named("keypoints", [x, y, 2]))
 
 
-_MAKERS: tuple[tuple[tuple[str, ...], Callable[[Value, Scale], Shape]], ...] = (
-    (("rle",), _brush),
-    (("imageDataURL",), _bitmask),
-    (("points",), _polygon),
-    (("vertices",), _vector),
-    (("radiusX", "radiusY"), _ellipse),
-    (("x", "y", "height"), _rectangle),
-    (("x", "y"), _keypoint),  # its width is the size of the dot
+_MAKERS: tuple[tuple[frozenset[str], Callable[[Value, Scale], Shape]], ...] = (
+    (frozenset(("rle",)), _brush),
+    (frozenset(("imageDataURL",)), _bitmask),
+    (frozenset(("points",)), _polygon),
+    (frozenset(("vertices",)), _vector),
+    (frozenset(("radiusX", "radiusY")), _ellipse),
+    (frozenset(("x", "y", "height")), _rectangle),
+    (frozenset(("x", "y")), _keypoint),  # its width is the size of the dot
 )
 
 
@@ -203,11 +203,15 @@ def _raw_span(value: Value) -> Shape:
 
 
 def _points(values: Any, scale: Scale) -> list[float]:
-    if not isinstance(values, list) or any(
-        not isinstance(pair, (list, tuple)) or len(pair) != 2 for pair in values
+    # Two checks of all at once: a polygon has many points.
+    if (
+        not isinstance(values, list)
+        or not {list, tuple}.issuperset(map(type, values))
+        or not {2}.issuperset(map(len, values))
     ):
         raise BadRecord("bad-geometry", "'points' is not a list of x, y pairs")
-    flat: list[float] = []
-    for x, y in values:
-        flat += scale.point(x, y)
-    return flat
+    found = numbers([side for pair in values for side in pair], "a point")
+    width, height = scale.size or (1.0, 1.0)
+    found[::2] = [x * width / 100 for x in found[::2]]
+    found[1::2] = [y * height / 100 for y in found[1::2]]
+    return found
