@@ -1,6 +1,6 @@
-"""The label files of ``benchmarks/labels.py``: made up, the same in every run, shaped as tools write them.
+"""The label files of ``benchmarks/labels.py``: made up, the same in every run.
 
-Each image has ten labels. COCO and Label Studio have polygons of about 20 points (every tenth COCO
+They are shaped as tools write them. Each image has ten labels. COCO and Label Studio have polygons of about 20 points (every tenth COCO
 label is a crowd with a run-length mask, half of these compressed), as annotation tools export them.
 """
 

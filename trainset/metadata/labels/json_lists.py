@@ -202,7 +202,7 @@ def _escaped(block: NDArray[np.uint8]) -> Ints:
     slashes = np.flatnonzero(block == _BACKSLASH)
     first = np.flatnonzero(np.diff(slashes, prepend=-2) != 1)
     runs = np.diff(first, append=len(slashes))
-    return slashes[first] + np.where(runs % 2 == 1, runs, -len(block))
+    return np.asarray(slashes[first] + np.where(runs % 2 == 1, runs, -len(block)), np.int64)
 
 
 def _long_numbers(block: NDArray[np.uint8]) -> Ints:
