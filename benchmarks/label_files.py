@@ -1,7 +1,8 @@
 """The label files of ``benchmarks/labels.py``: made up, the same in every run.
 
-Each image has ten labels. COCO and Label Studio have polygons of about 20 points (every tenth COCO
-label is a crowd with a run-length mask, half of these compressed), as annotation tools export them.
+They are shaped as tools write them. Each image has ten labels. COCO has polygons of about 20 points
+(every tenth label is a crowd with a run-length mask, half of these compressed), Label Studio boxes
+and, every fifth, such a polygon.
 """
 
 from __future__ import annotations

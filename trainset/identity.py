@@ -68,7 +68,7 @@ _FAST = (
     | orjson.OPT_PASSTHROUGH_SUBCLASS
     | orjson.OPT_PASSTHROUGH_DATACLASS
 )
-_SMALL = re.compile(rb"0\.0000").finditer
+_SMALL = re.compile(rb"0(?<![0-9]0)\.0000").finditer
 _EXPONENTS = re.compile(rb"e(?<=[0-9]e)[-0-9]").finditer
 # Made once: ``json.dumps`` makes one a call, which costs more than hashing a key.
 _ENCODER = json.JSONEncoder(

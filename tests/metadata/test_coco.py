@@ -128,6 +128,32 @@ def test_a_bad_annotation_is_kept_aside_whole_and_spoils_no_other(
     assert json.loads(fault.original) == json.loads(json.dumps(annotation), parse_constant=str)
 
 
+def test_panoptic_segments_are_masks_in_a_png_that_is_named() -> None:
+    segments = [
+        {"id": 5, "category_id": 3, "bbox": [1, 2, 3, 4], "area": 9, "iscrowd": 0},
+        {"id": 6, "category_id": 99, "bbox": [1, 2, 3, 4], "area": 9},
+    ]
+    images = [{"id": i, "file_name": f"{name}.jpg"} for i, name in ((1, "a"), (2, "b"))]
+    annotations = [
+        {"image_id": 1, "file_name": "a.png", "segments_info": segments},
+        {"image_id": 2, "file_name": "b.png", "segments_info": []},
+    ]
+    (mask, empty), (fault,) = _read(_coco(images=images, annotations=annotations))
+    assert (mask["kind"], mask["class"], mask["bbox"]) == ("mask", "cat", [1, 2, 3, 4])
+    assert (mask["media_ref"], mask["record_id"]) == ("a.jpg", "1.5")
+    assert json.loads(mask["geometry"]) == {"mask_png": "a.png", "segment_id": 5}
+    assert json.loads(mask["attributes"])["area"] == 9
+    assert (empty["kind"], empty["media_ref"], empty["bbox"]) == ("empty", "b.jpg", None)
+    assert (fault.kind, fault.record) == ("unknown-category", "annotations[0].segments_info[1]")
+    assert json.loads(fault.original) == segments[1]
+
+
+def test_compressed_masks_keep_their_text() -> None:
+    shape = {"counts": "`^R<0e-1", "size": [8, 10]}
+    (row,), _ = _read(_coco(annotations=[_box(segmentation=shape, iscrowd=1)]))
+    assert (row["kind"], json.loads(row["geometry"])) == ("mask", {"rle": shape})
+
+
 def test_two_labels_under_one_id_are_two_labels() -> None:
     rows, none = _read(_coco(annotations=[_box(), _box(bbox=[5, 5, 1, 1])]))
     assert [row["record_id"] for row in rows] == ["7", "7~2"]

@@ -19,7 +19,7 @@ from trainset.metadata.table_records import Part, read_table_file
 from trainset.metadata.tabular import TABLES
 from trainset.model import Frozen
 
-BATCH_ROWS = 50_000
+BATCH_ROWS = 10_000
 
 
 class TableOptions(Frozen):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -33,6 +34,11 @@ def class_names(beside: Beside) -> dict[int, str] | None:
     Raises:
         InputError: a ``data.yaml`` cannot be read, or its ``names`` are no names.
     """
+    return _class_names(tuple(beside))
+
+
+@lru_cache(maxsize=8)  # thousands of label files share them, and YAML is slow to read
+def _class_names(beside: Beside) -> dict[int, str] | None:
     for name, data in beside:
         found = _from_yaml(name, data) if name.lower().endswith((".yaml", ".yml")) else None
         if found is None and not name.lower().endswith((".yaml", ".yml")):

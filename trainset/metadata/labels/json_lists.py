@@ -202,8 +202,7 @@ def _escaped(block: NDArray[np.uint8]) -> Ints:
     slashes = np.flatnonzero(block == _BACKSLASH)
     first = np.flatnonzero(np.diff(slashes, prepend=-2) != 1)
     runs = np.diff(first, append=len(slashes))
-    found: Ints = slashes[first] + np.where(runs % 2 == 1, runs, -len(block))
-    return found
+    return slashes[first] + np.where(runs % 2 == 1, runs, -len(block))
 
 
 def _long_numbers(block: NDArray[np.uint8]) -> Ints:
@@ -215,5 +214,5 @@ def _long_numbers(block: NDArray[np.uint8]) -> Ints:
     runs = runs[_LONG - 16 :] & runs[: 16 - _LONG]
     at = np.flatnonzero(runs)
     before = block[at - 1]
-    found: Ints = at[(at == 0) | ((before - ord("0") > 9) & (before != _POINT))]
-    return found
+    begins = (at == 0) | ((before - ord("0") > 9) & (before != _POINT))
+    return np.asarray(at[begins], np.int64)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -51,7 +52,7 @@ def read_yolo(
         InputError: the file of class names cannot be read.
     """
     names = class_names(beside)
-    points = _keypoints(beside)
+    points = _keypoints(tuple(beside))
     medium = medium_of(place)
     file = place.rpartition("/")[2]
     lines = [(i, line.strip()) for i, line in enumerate(decode(data).splitlines(), 1)]
@@ -127,6 +128,7 @@ def _inside(values: list[float]) -> list[float]:
     return values
 
 
+@lru_cache(maxsize=8)
 def _keypoints(beside: Beside) -> _Keypoints | None:
     for name, data in beside:
         if name.lower().endswith((".yaml", ".yml")):
