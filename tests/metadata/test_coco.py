@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
+from services.shared_data import LABELS, needs_data
 
 from trainset.errors import InputError
 from trainset.metadata.base import Rejected
 from trainset.metadata.labels.coco import read_coco
-
-LABELS = Path(__file__).parents[2].parent / "shared" / "data" / "labels"
-needs_data = pytest.mark.skipif(not LABELS.is_dir(), reason="no ../shared/data beside the checkout")
 
 
 def _read(data: Any) -> tuple[list[dict[str, Any]], list[Rejected]]:

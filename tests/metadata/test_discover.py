@@ -6,14 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+from services.shared_data import DATA, needs_data
 
 from trainset.errors import InputError
 from trainset.metadata import open_reader
 from trainset.metadata.discover import Guess, guess_spec
 from trainset.spec import load_spec
-
-DATA = Path(__file__).parents[2].parent / "shared" / "data"
-needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="no ../shared/data beside the checkout")
 
 
 @pytest.fixture

@@ -5,18 +5,17 @@ from __future__ import annotations
 import base64
 import json
 import math
-from pathlib import Path
 from typing import Any
 
 import pytest
+from services.shared_data import LABELS, needs_data
 
 from trainset.errors import InputError
 from trainset.metadata.base import Rejected
 from trainset.metadata.labels.label_studio import read_label_studio
 from trainset.metadata.records import to_table
 
-FOLDER = Path(__file__).parents[2].parent / "shared/data/labels/label_studio_export"
-needs_data = pytest.mark.skipif(not FOLDER.is_dir(), reason="no ../shared/data beside the checkout")
+FOLDER = LABELS / "label_studio_export"
 SIZE = {"original_width": 200, "original_height": 100}
 
 

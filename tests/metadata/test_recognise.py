@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from services.shared_data import DATA, needs_data
 
 from trainset.metadata.outline import outline
 from trainset.metadata.recognise import recognise, unknown
-
-DATA = Path(__file__).parents[2].parent / "shared" / "data"
-needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="no ../shared/data beside the checkout")
 
 
 def _format(text: str | bytes, *, whole: bool = True) -> str | None:

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from services.shared_data import LABELS, needs_data
 
 from trainset.errors import InputError
 from trainset.metadata.base import Rejected
 from trainset.metadata.shapes import read_table
 from trainset.metadata.tabular import TableFormat
-
-LABELS = Path(__file__).parents[2].parent / "shared" / "data" / "labels"
-needs_data = pytest.mark.skipif(not LABELS.is_dir(), reason="no ../shared/data beside the checkout")
 
 
 def _read(

@@ -8,15 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pytest
+from services.shared_data import DATA, needs_data
 
 from trainset.identity import row_id
 from trainset.metadata import open_reader
 from trainset.metadata.align import AlignReport, align_annotations
 from trainset.spec import MetadataSource
-
-DATA = Path(__file__).parents[2].parent / "shared" / "data"
-needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="no ../shared/data beside the checkout")
 
 LABEL_STUDIO = [
     {
