@@ -93,7 +93,9 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _add_selection(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--table", default="media", help="media (default) or annotations")
+    parser.add_argument(
+        "--table", default="media", help="media (default), annotations or media_labels_status"
+    )
     parser.add_argument("--where", help=_WHERE)
     parser.add_argument("--select", help="columns, separated by commas")
 
