@@ -9,6 +9,6 @@ from prefect.runtime import flow_run
 
 def run_name() -> str:
     """``pipeline street-scenes``: the flow, and the folder or name its spec stands for."""
-    path = Path(str(flow_run.parameters.get("spec", "")))
+    path = Path(str(flow_run.parameters.get("spec", ""))).absolute()  # a bare name has no folder
     label = path.parent.name if path.stem == "dataset" else path.stem
     return f"{flow_run.flow_name} {label}"[:48]

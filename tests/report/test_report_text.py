@@ -117,7 +117,7 @@ def test_gate_markdown_says_where_main_is() -> None:
     )
     text = gate_markdown(refused)
     assert "main stays where it was" in text
-    assert "| unreadable | 3% | 1% | refused |" in text
+    assert "| unreadable | refused | 3% | 1% |" in text
     passed = SimpleNamespace(
         status="completed", commit="0f3c9a0f3c9aff", tag="v1", gate=(), reasons=()
     )

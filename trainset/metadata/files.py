@@ -213,7 +213,7 @@ class FileReader:
         what = f"{LATER[found]}, not read by this version" if found in LATER else "no known labels"
         what = ASIDE.get(found or "", what)
         return Stream(
-            name=safe_name(f"{folder or '.'}:{found}"),
+            name=safe_name(f"{folder or '.'}:{found or 'unknown'}"),
             format=found or "unknown",
             uri=self._store.uri(keys[0]),
             covers=tuple(map(safe_name, keys)),

@@ -65,7 +65,7 @@ _FINDINGS = {
     "orphan_media": (
         "media file without any label",
         "media files without any label",
-        "label it, or leave it: it can be exported without labels",
+        "label what should have labels; media without any can be exported, too",
     ),
     "duplicate_media": (
         "media file with the bytes of another",

@@ -84,12 +84,12 @@ def gate_markdown(verdict: HasGate) -> str:
     else:
         moved = "main stays where it was"
     tag = f", tagged `{verdict.tag}`" if verdict.tag else ""
-    rows = [(r.check, r.value, r.limit, r.verdict) for r in verdict.gate]
+    rows = [(r.check, r.verdict, r.value, r.limit) for r in verdict.gate]
     lines = [f"**{verdict.status.capitalize()}**: {moved}{tag}."]
     if verdict.reasons:
         lines += ["", *(f"- {escape(reason)}" for reason in verdict.reasons), ""]
         lines += ["Next: do what these lines say, or raise the limits under `gate:` of the spec;"]
         lines[-1] += " the same command then takes up the work: what was sent is not sent again."
     if rows:
-        lines += ["", *table(("check", "found", "limit", "verdict"), rows)]
+        lines += ["", *table(("check", "verdict", "found", "limit"), rows)]
     return "\n".join(lines)
