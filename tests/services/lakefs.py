@@ -89,6 +89,15 @@ def kinds() -> list[str]:
     return ["fake", "binary"] if shutil.which("lakefs") else ["fake"]
 
 
+def choices() -> list[tuple[str, str]]:
+    """Every kind with every place for its bytes: what a test of servers runs on."""
+    return [
+        (kind, blocks)
+        for kind in kinds()
+        for blocks in (["its own"] if kind == "given" else ["folder", "bucket"])
+    ]
+
+
 @contextmanager
 def lakefs_server(
     kind: str | None = None, *, bucket: S3Bucket | None = None
