@@ -13,6 +13,8 @@ from typing import Any
 
 import boto3
 import lakefs_sdk
+import lance
+import pyarrow as pa
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -20,6 +22,7 @@ from lakefs_sdk import ApiException
 from lakefs_sdk.client import LakeFSClient
 from services import lakefs
 from services.lakefs import LakeFSServer
+from services.lakefs_fake.blocks import S3Blocks
 
 
 @pytest.fixture(scope="module", params=lakefs.choices(), ids="-".join)
@@ -198,7 +201,36 @@ def test_the_first_parents_leave_out_the_commits_of_merged_branches(repo: Repo) 
     assert log(stop_at=inner) == [merged, inner]
 
 
+def test_a_commit_takes_a_date_and_the_log_goes_by_dates(repo: Repo) -> None:
+    repo.put("main", "a")
+    old = repo.commit(date=86400)
+    read = repo.api.commits_api.get_commit(repo.name, old)
+    assert read.creation_date == 86400
+    assert repo.api.refs_api.log_commits(repo.name, "main").results[0].id == old
+
+
+def test_commits_that_say_the_same_in_one_second_are_one_commit(repo: Repo) -> None:
+    for branch in ("r", "q"):
+        repo.branch(branch)
+    one, same = (repo.commit(x, allow_empty=True, date=1000) for x in ("r", "q"))
+    assert one == same
+    assert repo.commit("r", allow_empty=True, date=1000) != one  # its parent is another
+    for branch in ("r", "q"):
+        repo.put(branch, "a")
+    assert repo.commit("r", date=1000) != repo.commit("q", date=1000)  # and so are the bytes
+
+
 # -- merges
+
+
+def test_a_merge_base_names_the_two_commits_the_wrong_way_round(repo: Repo) -> None:
+    repo.branch("r")
+    base = repo.commit("r", allow_empty=True)
+    repo.branch("q", "r")
+    ours, theirs = (repo.commit(x, allow_empty=True, metadata={"by": x}) for x in ("r", "q"))
+    found = repo.api.refs_api.find_merge_base(repo.name, "r", "q")
+    assert found.base_commit_id == base
+    assert (found.source_commit_id, found.destination_commit_id) == (theirs, ours)
 
 
 def test_the_same_deletion_on_both_sides_is_no_conflict_and_another_change_is(repo: Repo) -> None:
@@ -446,3 +478,25 @@ def test_a_protected_branch_refuses_the_gateway_too_and_takes_imports(repo: Repo
     errors = repo.api.objects_api.delete_objects(repo.name, "main", gone).errors
     assert [error.status_code for error in errors] == [403]
     assert imported(repo, "main", "m/", f"{repo.server.external}/{prefix}/").completed
+
+
+def test_a_lance_file_of_many_megabytes_goes_up_in_parts(repo: Repo) -> None:
+    options = {
+        "aws_endpoint": repo.server.endpoint,
+        "aws_region": "us-east-1",
+        "aws_access_key_id": repo.server.key_id,
+        "aws_secret_access_key": repo.server.secret,
+        "allow_http": "true",
+        "aws_virtual_hosted_style_request": "false",
+    }
+    data = pa.table({"id": range(12), "blob": [bytes([i]) * 2**20 for i in range(12)]})
+    uri = f"s3://{repo.name}/main/tables/big"
+    lance.write_dataset(data, uri, storage_options=options)
+    made = repo.commit()
+    read = lance.dataset(f"s3://{repo.name}/{made}/tables/big", storage_options=options)
+    assert read.take([11]).to_pylist() == [{"id": 11, "blob": bytes([11]) * 2**20}]
+
+
+def test_the_fake_uses_a_bucket_on_loopback_only() -> None:
+    with pytest.raises(ValueError, match="loopback only"):
+        S3Blocks("https://s3.example.com", "key", "secret")

@@ -118,12 +118,7 @@ def delete_tag(lakefs: LakeFS, request: Request, repository: str, tag: str) -> R
 @route("POST", f"{_BRANCH}/commits")
 def commit(lakefs: LakeFS, request: Request, repository: str, branch: str) -> Reply:
     wanted = request.json()
-    made = lakefs.repository(repository).commit(
-        branch,
-        wanted["message"],
-        wanted.get("metadata") or {},
-        allow_empty=bool(wanted.get("allow_empty")),
-    )
+    made = lakefs.repository(repository).commit(branch, wanted["message"], wanted)
     return json_reply(201, rendered(made))
 
 

@@ -76,9 +76,8 @@ class Repository:
 
     # -- commits
 
-    def commit(
-        self, name: str, message: str, metadata: Mapping[str, str], *, allow_empty: bool = False
-    ) -> Commit:
+    def commit(self, name: str, message: str, wanted: Mapping[str, Any]) -> Commit:
+        """Args: wanted: metadata, date (Unix time) and allow_empty of the API."""
         with self.lock:
             if self.is_protected(name):
                 raise Protected("cannot commit to protected branch")
@@ -86,9 +85,10 @@ class Repository:
             found = self.refs.commits[branch.commit].tree
             if self.uncommitted(name):
                 found = Tree(View(found, branch.staged).entries())
-            elif not allow_empty:
+            elif not wanted.get("allow_empty"):
                 raise Invalid("commit: no changes")
-            return self._advance(branch, found, (), message, metadata)
+            metadata, date = wanted.get("metadata") or {}, wanted.get("date")
+            return self._advance(branch, found, (), message, metadata, date)
 
     def merge(self, source: str, target: str, wanted: Mapping[str, Any]) -> Commit:
         """Three-way over paths; what is staged on the source stays behind.
@@ -169,10 +169,12 @@ class Repository:
         others: tuple[str, ...],
         message: str,
         metadata: Mapping[str, str],
+        date: float | None = None,
     ) -> Commit:
         parents = (branch.commit, *others)
         generation = 1 + max(self.refs.commits[name].generation for name in parents)
-        made = Commit(found, parents, message, metadata, USER, time.time(), generation)
+        created = time.time() if date is None else date
+        made = Commit(found, parents, message, metadata, USER, created, generation)
         self.refs.commits[made.id] = made
         branch.commit, branch.staged = made.id, Staged()
         return made
