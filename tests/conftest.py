@@ -15,6 +15,7 @@ from hypothesis import settings
 sys.path.insert(0, str(Path(__file__).parent))  # makes `services` importable
 
 from services import demo as demo_service
+from services import lakefs as lakefs_service
 from services import postgres as postgres_service
 from services import real
 from services import s3_endpoint as s3_service
@@ -85,6 +86,13 @@ def s3_bucket(s3_endpoint: s3_service.S3Endpoint) -> Iterator[s3_service.S3Bucke
     s3_endpoint.proxy.reset()
     yield bucket
     s3_endpoint.proxy.reset()
+
+
+@pytest.fixture(scope="session")
+def lakefs_server() -> Iterator[lakefs_service.LakeFSServer]:
+    """A lakeFS server with its bytes in a folder: real where one is at hand, else the fake."""
+    with lakefs_service.lakefs_server() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -199,6 +199,11 @@ def _handler(proxy: B2Strict) -> type[BaseHTTPRequestHandler]:
                 self.backend.close()
             super().finish()
 
+        def handle_expect_100(self) -> bool:
+            going_on = super().handle_expect_100()
+            self.wfile.flush()  # the client waits for it, up to a second
+            return going_on
+
         def log_message(self, format: str, *args: object) -> None:
             return  # requests are recorded in proxy.requests
 

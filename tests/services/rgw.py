@@ -105,7 +105,7 @@ class Rgw:
         for name in ("mon", "osd", "rgw"):
             (root / name).mkdir()
         fsid = str(uuid.uuid4())
-        mon_v2, mon_v1, port = _free_ports(3)
+        mon_v2, mon_v1, port = free_ports(3)
         mon = f"[v2:127.0.0.1:{mon_v2},v1:127.0.0.1:{mon_v1}]"
         (root / "ceph.conf").write_text(_conf(fsid, mon, root, self._memory_bytes))
         monmap = str(root / "monmap")
@@ -155,7 +155,7 @@ class Rgw:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                preexec_fn=_end_with_parent,
+                preexec_fn=end_with_parent,
             )
         )
         log.close()
@@ -169,7 +169,7 @@ class Rgw:
             time.sleep(0.3)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Linux: the kernel ends the daemon when the test process dies, also by kill -9."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
@@ -182,7 +182,7 @@ def _answers(port: int) -> bool:
         return False
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     sockets = [socket.socket() for _ in range(count)]
     try:
         for s in sockets:
