@@ -8,10 +8,10 @@ import os
 import threading
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import unquote, urlsplit
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from trainset.errors import InputError, NotFound
 from trainset.model import Credentials, Frozen, StoreOptions
@@ -23,15 +23,22 @@ if TYPE_CHECKING:
     from trainset.versions.base import VersionStore
 
 CONFIG = "trainset.json"
-LAYOUT = 1
+LAYOUT = 2  # the newest that is read; 1: versions in git, 2: on a lakeFS server
+GIT, LAKEFS = "git", "lakefs://"
 
 
 class HomeConfig(Frozen):
-    """``HOME/trainset.json``: how to open the home. Published layouts keep opening."""
+    """``HOME/trainset.json``: how to open the home. Published layouts keep opening.
 
-    layout: int = LAYOUT
-    versions: Literal["git"] = "git"
+    Attributes:
+        versions: ``git`` (inside the home) or ``lakefs://<repository>``.
+        root: url of the home's store; None: this very file lies in it.
+    """
+
+    layout: int = 1
+    versions: str = Field(default=GIT, pattern=r"^(git|lakefs://[a-z0-9][a-z0-9-]{2,62})$")
     media: str = "media"
+    root: str | None = None
 
 
 class Home:
@@ -132,38 +139,39 @@ def open_home(
     credentials: Credentials | None = None,
     create: bool = False,
     options: StoreOptions | None = None,
+    versions: str | None = None,
 ) -> Home:
-    """Open the home at a folder, ``s3://bucket/prefix`` or ``b2://bucket/prefix``.
+    """Open the home at a folder, ``s3://bucket/prefix``, ``b2://…`` or ``lakefs://repository``.
 
     Args:
-        credentials: of the bucket; None: from the environment (``B2_KEY_ID`` …).
+        credentials: of the bucket; None: from the environment (``B2_KEY_ID`` …). Of a lakeFS server
+            they are always from there (``LAKEFS_ENDPOINT`` …).
         create: make a new home where there is none; else that is NotFound.
         options: how a bucket is used; None: the defaults.
+        versions: ``git`` or ``lakefs://repository``, of a new home; None: git in a folder or
+            bucket. A home that is there must have this one.
     Raises:
         NotFound: there is no home here.
-        InputError: the home was written by a newer layout.
+        InputError: the home was written by a newer layout, or is not as ``versions`` says.
     """
-    store = open_store(url, credentials, options)
-    if store.head(CONFIG) is None:
-        if not create:
-            raise NotFound(
-                f"{url} holds no dataset ({CONFIG} is not there); make one with "
-                "'python -m flows pipeline dataset.yaml', or mend the path"
-            )
-        body = json.dumps(HomeConfig().model_dump(), indent=2) + "\n"
-        store.put(CONFIG, body.encode(), content_type="application/json")
-    try:
-        raw = json.loads(store.get(CONFIG))
-        if raw.get("layout", 0) > LAYOUT:
-            raise InputError(
-                f"{url} has layout {raw['layout']}, this version of trainset reads up to {LAYOUT}; "
-                "run: pip install -U trainset"
-            )
-        config = HomeConfig.model_validate(raw)
-    except (ValidationError, json.JSONDecodeError) as err:
+    if url.startswith(LAKEFS):
+        store, config = _open_on_lakefs(url, None, credentials, options, create=create)
+    else:
+        store = open_store(url, credentials, options)
+        wanted = versions or GIT
+        if store.head(CONFIG) is None:
+            if not create:
+                raise _no_home(url)
+            if wanted == GIT:
+                store.put(CONFIG, encode_config(HomeConfig()), content_type="application/json")
+            else:
+                _open_on_lakefs(wanted, store, credentials, options, create=True)
+        config = decode_config(store.get(CONFIG), url)
+    if versions not in (None, config.versions):
         raise InputError(
-            f"{url}/{CONFIG} cannot be read ({err}); restore it from a backup"
-        ) from err
+            f"{url} has its versions in {config.versions}, not in {versions}; open it as it is, or "
+            "make a new home elsewhere"
+        )
     return Home(
         store.url,
         store,
@@ -171,6 +179,59 @@ def open_home(
         config,
         credentials=credentials,
         options=options,
+    )
+
+
+def encode_config(config: HomeConfig) -> bytes:
+    """``trainset.json`` of a home."""
+    return (json.dumps(config.model_dump(exclude_none=True), indent=2) + "\n").encode()
+
+
+def decode_config(body: bytes, url: str) -> HomeConfig:
+    """Read ``trainset.json`` of the home at ``url``; raises InputError."""
+    try:
+        raw = json.loads(body)
+        if raw.get("layout", 0) > LAYOUT:
+            raise InputError(
+                f"{url} has layout {raw['layout']}, this version of trainset reads up to {LAYOUT}; "
+                "run: pip install -U trainset"
+            )
+        return HomeConfig.model_validate(raw)
+    except (ValidationError, json.JSONDecodeError) as err:
+        raise InputError(
+            f"{url}/{CONFIG} cannot be read ({err}); restore it from a backup"
+        ) from err
+
+
+def _open_on_lakefs(
+    url: str,
+    root: ObjectStore | None,
+    credentials: Credentials | None,
+    options: StoreOptions | None,
+    *,
+    create: bool,
+) -> tuple[ObjectStore, HomeConfig]:
+    """Root and config of the home in a lakeFS repository, made if need be."""
+    from trainset.versions.lakefs import home as lakefs
+
+    def open_at(url: str) -> ObjectStore:
+        return open_store(url, credentials, options)
+
+    repository = lakefs.open_repository(url)
+    config = lakefs.find_config(repository)
+    if config is None:
+        if not create:
+            raise _no_home(url)
+        config = lakefs.make_lakefs_home(repository, root, open_at)
+    store = root or open_at(str(config.root))
+    lakefs.check_root(store, config.versions)
+    return store, config
+
+
+def _no_home(url: str) -> NotFound:
+    return NotFound(
+        f"{url} holds no dataset ({CONFIG} is not there); make one with "
+        "'python -m flows pipeline dataset.yaml', or mend the path"
     )
 
 

@@ -6,10 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from services.lakefs import LakeFSServer, lakefs_server
+from services.lakefs_homes import LakeFSHomes
+from services.s3_endpoint import S3Endpoint
 from version_rows import Reopen, open_git
 
 from trainset.home import Home, HomeConfig, open_home
-from trainset.versions.git import GitVersions
+from trainset.versions import open_versions
+from trainset.versions.base import VersionStore
 
 
 @pytest.fixture
@@ -17,23 +21,72 @@ def folder_home(tmp_path: Path) -> Home:
     return open_home(str(tmp_path / "home"), create=True)
 
 
-@pytest.fixture(params=["git in a folder", "git in a bucket"])
-def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Reopen]:
-    """Opens the same home again and again; in a bucket each time on a machine of its own."""
-    if request.param == "git in a folder":
+@pytest.fixture(scope="session")
+def local_lakefs() -> Iterator[LakeFSServer]:
+    """A server whose block store is a folder."""
+    with lakefs_server() as server:
+        yield server
 
-        def opened() -> GitVersions:
-            return open_git(open_home(str(tmp_path / "home"), create=True))
 
-    else:
+@pytest.fixture(scope="session")
+def s3_lakefs(s3_endpoint: S3Endpoint) -> Iterator[LakeFSServer]:
+    """A server whose block store is a bucket behind the B2-strict proxy."""
+    with lakefs_server(bucket=s3_endpoint.new_bucket()) as server:
+        yield server
+
+
+@pytest.fixture
+def lakefs_in_a_folder(local_lakefs: LakeFSServer, monkeypatch: pytest.MonkeyPatch) -> LakeFSHomes:
+    return _use(local_lakefs, monkeypatch)
+
+
+@pytest.fixture
+def lakefs_in_a_bucket(s3_lakefs: LakeFSServer, monkeypatch: pytest.MonkeyPatch) -> LakeFSHomes:
+    return _use(s3_lakefs, monkeypatch)
+
+
+def _use(server: LakeFSServer, monkeypatch: pytest.MonkeyPatch) -> LakeFSHomes:
+    """The server's ``LAKEFS_*`` are in the environment during the test, as a user sets them."""
+    for name, value in server.environment.items():
+        if name.startswith("LAKEFS_"):
+            monkeypatch.setenv(name, value)
+    return LakeFSHomes(server)
+
+
+GIT = ["git in a folder", "git in a bucket"]
+LAKEFS = ["lakeFS in a folder", "lakeFS in a bucket"]
+
+
+@pytest.fixture(params=GIT + LAKEFS)
+def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Reopen:
+    """Opens the same home again and again; all but a folder's each time on a new machine."""
+    count = iter(range(1000))
+
+    def new_machine() -> Path:
+        state = tmp_path / f"machine-{next(count)}"
+        state.mkdir()
+        return state
+
+    def in_a_folder() -> VersionStore:
+        return open_git(open_home(str(tmp_path / "home"), create=True))
+
+    if request.param == GIT[0]:
+        return in_a_folder
+    if request.param == GIT[1]:
         bucket = request.getfixturevalue("s3_bucket")
         bucket.store("home").put("trainset.json", b'{"layout": 1}')
-        count = iter(range(1000))
 
-        def opened() -> GitVersions:
-            state = tmp_path / f"machine-{next(count)}"
-            state.mkdir()
+        def in_a_bucket() -> VersionStore:
             store = bucket.store("home")
-            return open_git(Home(store.url, store, state, HomeConfig()))
+            return open_git(Home(store.url, store, new_machine(), HomeConfig()))
 
-    return opened
+        return in_a_bucket
+    lakefs = request.getfixturevalue(
+        "lakefs_in_a_folder" if request.param == LAKEFS[0] else "lakefs_in_a_bucket"
+    )
+    home = lakefs.new_home()
+
+    def on_lakefs() -> VersionStore:
+        return open_versions(home.on_machine(new_machine()))
+
+    return on_lakefs

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from version_rows import TABLES, Reopen, held, put_rows, run_once
+from version_rows import TABLES, Reopen, held, put_rows, run_once, table_in_place
 
 from trainset.errors import InputError, NotFound
 from trainset.versions.base import MainMoved
+from trainset.versions.git import GitVersions
 
 
 def test_an_empty_home_has_no_commit_and_says_so(reopen: Reopen) -> None:
@@ -37,7 +38,7 @@ def test_one_commit_holds_several_tables_and_files(reopen: Reopen, tmp_path: Pat
     other = reopen()
     head = other.head()
     assert head is not None
-    assert head.id == merged.id == made.id
+    assert (head.id, head.metadata) == (merged.id, made.metadata)
     assert (head.message, head.metadata["umlaut"]) == ("first", "ä\nb")
     snapshot = other.snapshot("main")
     assert snapshot.tables() == ["labels", "media"]
@@ -65,7 +66,7 @@ def test_every_commit_of_main_opens_in_place_with_its_own_rows(reopen: Reopen) -
     for n, commit in enumerate(commits):
         snapshot = other.snapshot(commit.id)
         location = snapshot.table("media")
-        assert location.uri == other.home.store.uri("tables/media")
+        assert location.uri == table_in_place(other, commit.id, "media")
         assert location.version is not None
         assert held(snapshot, "media") == {
             **{f"k{i}": (i, "v") for i in range(n + 1)},
@@ -146,8 +147,9 @@ def test_a_workspace_reads_its_own_writes_and_removals(reopen: Reopen, tmp_path:
     assert workspace.commit("removed", {})
     workspace.merge()
     assert reopen().snapshot("main").list() == ["d/b.json"]
-    assert versions.home.store.head("a.json") is None
-    assert versions.home.store.get("d/b.json") == b"3"
+    if isinstance(versions, GitVersions):
+        assert versions.home.store.head("a.json") is None
+        assert versions.home.store.get("d/b.json") == b"3"
 
 
 def test_immutable_files_keep_their_first_bytes(reopen: Reopen, tmp_path: Path) -> None:

@@ -11,7 +11,9 @@ from trainset.home import Home
 from trainset.identity import row_fingerprint, row_id
 from trainset.tables.base import TableLocation
 from trainset.tables.lance_store import LanceTable, LanceTableStore
+from trainset.versions.base import VersionStore
 from trainset.versions.git import GitVersions
+from trainset.versions.lakefs.store import LakeFSVersions
 
 SCHEMA = pa.schema(
     [
@@ -24,7 +26,7 @@ SCHEMA = pa.schema(
 )
 TABLES = LanceTableStore()
 
-Reopen = Callable[[], GitVersions]
+Reopen = Callable[[], VersionStore]
 
 
 def rows(values: Mapping[str, tuple[int | None, str | None]]) -> pa.Table:
@@ -54,7 +56,7 @@ def held(place: Any, table: str) -> dict[str, tuple[int, str]]:
 
 
 def run_once(
-    versions: GitVersions, run_id: str, values: Mapping[str, Mapping[str, tuple[int, str]]]
+    versions: VersionStore, run_id: str, values: Mapping[str, Mapping[str, tuple[int, str]]]
 ) -> Any:
     """A whole run: upsert ``{table: {key: (x, y)}}``, commit, merge; gives main's new commit."""
     workspace = versions.begin(run_id)
@@ -62,6 +64,14 @@ def run_once(
         put_rows(workspace, table, changed)
     assert workspace.commit(f"run {run_id}", {"run": run_id}) is not None
     return workspace.merge()
+
+
+def table_in_place(versions: VersionStore, commit: str, name: str) -> str:
+    """Where a commit's table is read without a checkout."""
+    if isinstance(versions, GitVersions):
+        return versions.home.store.uri(f"tables/{name}")
+    assert isinstance(versions, LakeFSVersions)
+    return f"s3://{versions.repository.name}/{commit}/tables/{name}"
 
 
 def open_git(home: Home) -> GitVersions:

@@ -13,8 +13,16 @@ __all__ = ["open_versions"]
 
 def open_versions(home: Home) -> VersionStore:
     """The version store of a home; finishes first what a killed process left half done."""
-    from trainset.versions.git import GitVersions
+    if home.config.versions == "git":
+        from trainset.versions.git import GitVersions
 
-    versions = GitVersions(home)
+        git = GitVersions(home)
+        git.repair()
+        return git
+    from trainset.versions.lakefs.home import open_repository
+    from trainset.versions.lakefs.store import LakeFSVersions
+
+    repository = open_repository(home.config.versions)
+    versions = LakeFSVersions(repository, home.state / "cache" / "lakefs")
     versions.repair()
     return versions

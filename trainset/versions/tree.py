@@ -17,7 +17,7 @@ from trainset.versions.repository import Repository
 
 FILES, POINTERS, PINS = "files/", "pointers/", "tables/"
 TABLES = "tables/"  # in the home and in a work tree
-_RESERVED = {"tables", "media", "repo.git", ".state", "trainset.json"}
+_RESERVED = {"tables", "media", "repo.git", ".state", ".trainset", "trainset.json"}
 
 
 def manifest_name(version: int) -> str:

@@ -111,7 +111,7 @@ class GitWorkspace:
         if held is not None:
             if measure(path, local) == held:
                 return
-            raise _not_new(path, "its base commit")
+            raise not_new(path, "its base commit")
         self._overlay.put(path, local)
 
     def remove(self, path: str) -> None:
@@ -147,7 +147,7 @@ class GitWorkspace:
         Other bytes that no commit pins are left by a killed run and may be replaced.
         """
         if ref := self._versions.pinned_by(pointer, self.run_id):
-            raise _not_new(pointer.path, ref)
+            raise not_new(pointer.path, ref)
 
     def _collect_table(self, name: str, changes: dict[str, bytes | None], new: NewFiles) -> None:
         folder = self.folder / TABLES / name
@@ -219,7 +219,8 @@ def tidy(folder: Path) -> None:
     clear_leftovers(folder / TABLES)
 
 
-def _not_new(path: str, where: str) -> InputError:
+def not_new(path: str, where: str) -> InputError:
+    """The error for an immutable path that holds other bytes in commit ``where``."""
     return InputError(
         f"{path!r} exists with other bytes in {where}; immutable files are named once for ever: "
         "give the new file another name, or write() it when it is small and changes"

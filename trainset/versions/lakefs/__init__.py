@@ -1,0 +1,1 @@
+"""Versions on a lakeFS server: see ``store`` (the contract), ``runs`` and ``home``."""

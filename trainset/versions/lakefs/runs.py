@@ -1,0 +1,131 @@
+"""``RunBranches``: the life of a run on lakeFS: begin, commit, merge, end, and repair."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+
+from pydantic import ValidationError
+
+from trainset.errors import AccessDenied, InputError, NotFound
+from trainset.model import Commit
+from trainset.versions.base import MAIN, MainMoved
+from trainset.versions.lakefs.commits import FIRST, MERGED, RUN_ID, LakeFSCommits
+from trainset.versions.lakefs.errors import NothingToDo, Taken
+from trainset.versions.lakefs.files import NOTE
+from trainset.versions.lakefs.names import RUN, branch_of_run, encode_name, run_of_branch
+from trainset.versions.lakefs.workspace import LakeFSWorkspace, Note
+
+INTERNAL = "internal-"  # run ids of merges, rollbacks and set-up: alive for minutes at most
+STALE = timedelta(days=1)  # an internal run this old was killed
+
+
+class RunBranches(LakeFSCommits):
+    """Runs are branches ``run-<id>``; a note on each says where it began."""
+
+    def begin(self, run_id: str, *, base: str = MAIN) -> LakeFSWorkspace:
+        branch = branch_of_run(run_id)
+        note = self._note(branch)
+        if note is None or note.run_id != run_id:
+            into = encode_name(base)
+            fork = self.repository.branch(into)
+            if fork is None:
+                raise self.unknown_ref(base)
+            self.end_run(branch)  # a kill left it without its note, so nothing was written
+            self.repository.create_branch(branch, fork)
+            note = Note(run_id=run_id, fork=fork, into=into)
+            self.gateway.put(f"{branch}/{NOTE}", note.encode())
+        base_commit = self.commit_of(note.fork)
+        return LakeFSWorkspace(self, branch=branch, note=note, base=base_commit)
+
+    def runs(self) -> Sequence[str]:
+        return sorted(run_of_branch(branch) for branch in self.repository.branches(RUN))
+
+    def commit_run(
+        self,
+        run: LakeFSWorkspace,
+        message: str,
+        metadata: Mapping[str, str],
+        merged: str | None,
+    ) -> Commit:
+        """Commit what is staged on the run's branch."""
+        facts = {**metadata, RUN_ID: run.run_id}
+        if merged is not None:
+            facts[MERGED] = merged
+        if run.base is None:
+            facts[FIRST] = "yes"
+        made = self.repository.commit_branch(run.branch, message, facts)
+        return self.public(made, {})
+
+    def merge_run(self, run: LakeFSWorkspace) -> Commit:
+        """Merge the run's branch into its branch of origin, if that did not move; end the run."""
+        tip, into = self.repository.branch(run.branch), run.note.into
+        if tip is None:
+            raise InputError(f"run {run.run_id} has no branch any more; begin it again")
+        if tip == run.note.fork:
+            raise InputError(f"run {run.run_id} has no commit to merge; commit it first")
+        if any(self.repository.staged(run.branch, most=1)):
+            raise InputError(
+                f"run {run.run_id} wrote after its commit, and a merge would leave that behind; "
+                "commit again, then merge"
+            )
+        made = self._merged_as(tip, into) or self._merge(run, tip)
+        self.end_run(run.branch)
+        return self.resolve(made)
+
+    def _merge(self, run: LakeFSWorkspace, tip: str) -> str:
+        fork, into = run.note.fork, run.note.into
+        self._check_unmoved(fork, into)
+        commit = self.repository.commit(tip)
+        assert commit is not None, "the branch is there, so is its commit"
+        try:
+            return self.repository.merge(run.branch, into, commit.message, commit.metadata)
+        except Taken:
+            self._check_unmoved(fork, into)
+            raise
+        except NothingToDo:  # the reply of an earlier try was lost
+            if (made := self._merged_as(tip, into)) is None:
+                raise
+            return made
+
+    def _check_unmoved(self, fork: str, into: str) -> None:
+        now = self.repository.branch(into)
+        if now != fork:
+            raise MainMoved(fork, now or "nothing")
+
+    def _merged_as(self, tip: str, into: str) -> str | None:
+        """The commit of branch ``into`` that merged ``tip``, or None."""
+        if self.repository.branch(into) is None or self.repository.merge_base(tip, into) != tip:
+            return None
+        line = self.repository.log(into, first_parent=True)
+        return next((commit.id for commit in line if tip in commit.parents), None)
+
+    def end_run(self, branch: str) -> None:
+        """Drop a run's branch and what is staged on it; no error where it is gone."""
+        with suppress(NotFound):
+            self.repository.delete_branch(branch)
+
+    def repair(self) -> None:
+        """End the runs that a killed process had merged, and internal ones that it left."""
+        with suppress(AccessDenied):  # a reader's key
+            for branch, tip in self.repository.branches(RUN).items():
+                if self._is_over(branch, tip):
+                    self.end_run(branch)
+
+    def _is_over(self, branch: str, tip: str) -> bool:
+        note = self._note(branch)
+        if note is None or RUN + encode_name(note.run_id) != branch:
+            return False  # just being begun, or not ours
+        if tip != note.fork and self._merged_as(tip, note.into) is not None:
+            return True
+        entry = self.repository.stat(branch, NOTE) if note.run_id.startswith(INTERNAL) else None
+        return entry is not None and (
+            datetime.now(UTC) - datetime.fromtimestamp(entry.modified, UTC) > STALE
+        )
+
+    def _note(self, branch: str) -> Note | None:
+        try:
+            return Note.model_validate_json(self.gateway.get(f"{branch}/{NOTE}"))
+        except (NotFound, ValidationError):
+            return None
