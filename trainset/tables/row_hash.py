@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from trainset.identity import canonical_json
 
-_CHUNK = 16_384  # rows written at once; bounds memory, does not change the result
+_CHUNK = 8_192  # rows written at once; bounds memory, does not change the result
 _TEXT = pa.large_string()
 _EMPTY = pa.scalar("", _TEXT)
 _BACKSLASH, _QUOTE, _COMMA, _BRACKET = b'\\",]'
@@ -36,9 +36,7 @@ def row_ids(keys: pa.ChunkedArray | pa.Array) -> pa.Array:
 
     digits = _hash(write, pa.table({"key": keys}), size=16).hex().encode()
     offsets = np.arange(len(keys) + 1, dtype=np.int64) * 32
-    texts = pa.LargeStringArray.from_buffers(
-        len(keys), pa.py_buffer(offsets), pa.py_buffer(digits)
-    )
+    texts = pa.LargeStringArray.from_buffers(len(keys), pa.py_buffer(offsets), pa.py_buffer(digits))
     return texts.cast(pa.string())
 
 
@@ -141,7 +139,7 @@ class _Line:
         elif pa.types.is_float64(kind):
             self._values(_numbers(array, array.to_numpy(zero_copy_only=False)))
         elif pa.types.is_integer(kind) or pa.types.is_boolean(kind):
-            self._values(pc.fill_null(pc.cast(array, _TEXT), "null"))
+            self._values(pc.cast(array, _TEXT))
         elif pa.types.is_fixed_size_list(kind) and pa.types.is_float64(kind.value_type):
             width = kind.list_size
             values = array.values.slice(array.offset * width, len(array) * width)
@@ -151,9 +149,11 @@ class _Line:
             raise TypeError(f"a column of {kind} has no fingerprint yet; add it in row_hash")
 
     def joined(self) -> pa.LargeStringArray:
-        self._values(pa.repeat(_EMPTY, self._rows))
-        found = pc.binary_join_element_wise(*self._pieces, _EMPTY)
-        return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
+        pieces = [*self._pieces, _constant(self._text)]
+        found = pc.binary_join_element_wise(
+            *pieces, _EMPTY, null_handling="replace", null_replacement="null"
+        )
+        return pa.repeat(found, self._rows) if isinstance(found, pa.Scalar) else found
 
     def _texts(self, escaped: pa.LargeStringArray) -> None:
         if not escaped.null_count:
@@ -162,8 +162,7 @@ class _Line:
             self.constant('"')
             return
         quote = _constant('"')
-        quoted = pc.binary_join_element_wise(quote, escaped, quote, _EMPTY)
-        self._values(pc.fill_null(quoted, "null"))
+        self._values(pc.binary_join_element_wise(quote, escaped, quote, _EMPTY))
 
     def _values(self, written: pa.LargeStringArray) -> None:
         self._pieces += [_constant(self._text), written]
@@ -193,7 +192,7 @@ def _escape(array: pa.LargeStringArray, code: int) -> pa.LargeStringArray:
 
 
 def _numbers(array: pa.Array, numbers: npt.NDArray[np.float64]) -> pa.LargeStringArray:
-    """JSON of floats, or of their lists, as ``identity`` writes them.
+    """JSON of floats, or of their lists, as ``identity`` writes them; nulls stay.
 
     Args:
         array: (N,) the values.
@@ -208,7 +207,7 @@ def _numbers(array: pa.Array, numbers: npt.NDArray[np.float64]) -> pa.LargeStrin
         values = array.filter(pa.array(rare)).to_pylist()
         others = pa.array([canonical_json(value).decode() for value in values], _TEXT)
         written = pc.replace_with_mask(written, pa.array(rare), others)
-    return pc.if_else(valid, written, "null") if array.null_count else written
+    return pc.if_else(valid, written, None) if array.null_count else written
 
 
 def _plain_numbers(numbers: npt.NDArray[np.float64]) -> pa.LargeStringArray:
