@@ -28,6 +28,7 @@ from trainset.tables.schema import ANNOTATIONS
 METHODS: tuple[MatchMethod, ...] = ("key", "path", "near", "filename", "sha256")
 CANDIDATES = 5  # media named of those that an ambiguous reference fits
 # A column that holds the digest, whatever table it came from: sha256, image_sha256, file.sha256 …
+_ASKED = ["source", "stream", "media_ref", "attributes"]  # what the ladder reads of records
 _DIGEST = r'"[A-Za-z0-9_.-]*sha256"\s*:\s*"(?P<digest>[0-9a-fA-F]{64})"'
 
 
@@ -70,7 +71,10 @@ def align_annotations(
     words = np.full(len(records), -1, np.int64)
     fits = np.full(len(records), -1, np.int64)  # query of an ambiguous record
     climbing = np.flatnonzero(~stands)
-    found, of_record = _climb(records.take(pa.array(climbing)), media, methods, label_uris or {})
+    asked = records.select(_ASKED)
+    if len(climbing) < len(records):
+        asked = asked.take(pa.array(climbing))
+    found, of_record = _climb(asked, media, methods, label_uris or {})
     at[climbing] = found.medium[of_record]
     words[climbing] = found.method[of_record]
     several = np.zeros(len(found.medium), bool)
@@ -135,24 +139,36 @@ def _climb(
     """
     refs = _Codes(column(records["media_ref"]))
     files, label_of = _label_files(records, label_uris)
-    digests = _Codes(_digests(records)) if "sha256" in methods else None
-    combined = (label_of + 1) * len(refs.values) + refs.codes
-    if digests is not None:
-        # Made dense again after each column: products of sizes would overflow.
-        combined = _Codes(pa.array(combined)).codes * len(digests.values) + digests.codes
-    queries = _Codes(pa.array(combined))
-    first = np.full(len(queries.values), -1, np.int64)
-    first[queries.codes[::-1]] = np.arange(len(records))[::-1]
+    digests = _digests(records) if "sha256" in methods else None
+    queries, first = refs.codes, None  # which is whose, and who has it first; None: as in ``refs``
+    if files or digests is not None:
+        parts = [refs.codes, label_of]
+        if digests is not None:
+            parts.append(_Codes(digests).codes)
+        queries, first = _combined(parts)
     index = MediaColumns(media["key"], media["source_uri"], media["sha256"])
+    if first is None:
+        return resolve(index, refs.values, methods), queries
     found = resolve(
         index,
         refs.values.take(pa.array(refs.codes[first])),
         methods,
         label_uris=files,
         label_of=label_of[first],
-        digests=digests.values.take(pa.array(digests.codes[first])) if digests else None,
+        digests=None if digests is None else digests.take(pa.array(first)),
     )
-    return found, queries.codes
+    return found, queries
+
+
+def _combined(parts: Sequence[Ints]) -> tuple[Ints, Ints]:
+    """(N,) one number for each different combination (from -1 up), and (Q,) who has it first."""
+    codes = np.zeros(len(parts[0]), np.int64)
+    for part in parts:
+        # Made dense again after each column: products of sizes would overflow.
+        codes = _Codes(pa.array(codes * (int(part.max(initial=0)) + 2) + part + 1)).codes
+    first = np.full(int(codes.max(initial=-1)) + 1, -1, np.int64)
+    first[codes[::-1]] = np.arange(len(codes))[::-1]
+    return codes, first
 
 
 class _Codes:
@@ -166,6 +182,8 @@ class _Codes:
 
 def _label_files(records: pa.Table, label_uris: Mapping[Stream, str]) -> tuple[list[str], Ints]:
     """Label files, and which holds each record (-1: not known)."""
+    if not label_uris:
+        return [], np.full(len(records), -1, np.int64)
     sources, streams = (_Codes(column(records[n])) for n in ("source", "stream"))
     pairs = _Codes(pa.array(sources.codes * len(streams.values) + streams.codes))
     files: dict[str, int] = {}
@@ -177,12 +195,12 @@ def _label_files(records: pa.Table, label_uris: Mapping[Stream, str]) -> tuple[l
     return list(files), np.array(numbers, np.int64)[pairs.codes]
 
 
-def _digests(records: pa.Table) -> pa.LargeStringArray:
-    """The digest that each record says, else an empty text."""
-    if pc.any(pc.match_substring(records["attributes"], 'sha256"')).as_py():
-        found = pc.extract_regex(records["attributes"], _DIGEST)
-        return column(pc.struct_field(found, "digest"))
-    return pa.repeat(pa.scalar("", pa.large_string()), len(records))
+def _digests(records: pa.Table) -> pa.LargeStringArray | None:
+    """The digest that each record says, else an empty text; None: none says one."""
+    if not pc.any(pc.match_substring(records["attributes"], 'sha256"')).as_py():
+        return None
+    found = pc.extract_regex(records["attributes"], _DIGEST)
+    return column(pc.struct_field(found, "digest"))
 
 
 def _words(methods: Ints, fits: Ints, names: Sequence[MatchMethod]) -> pa.Array:
