@@ -189,17 +189,16 @@ class _Climb:
             asking.answers.append((asking.queries[at], groups, codes[at]))
 
     def _filename(self, asking: Asking, named: Named) -> None:
-        media = self.media
-        asking.answer(media.by_name, named.group[asking.rows])
-        names, shorter = without_tool_prefixes(_pick(named.name, asking.rows))
+        by_name, by_stem = self.media.by_name, self.media.by_stem
+        name = named.spelling.name
+        asking.answer(by_name, named.group[asking.rows])
+        names, shorter = without_tool_prefixes(_pick(name, asking.rows))
         at = np.flatnonzero(shorter)
-        asking.answer(media.by_name, media.by_name.find(_pick(names, at)), at)
-        if not len(asking.rows):
-            return
-        asking.answer(media.by_stem, media.by_stem.find(stems(_pick(named.name, asking.rows))))
-        names, shorter = without_tool_prefixes(_pick(named.name, asking.rows))
+        asking.answer(by_name, by_name.find(_pick(names, at)), at)
+        asking.answer(by_stem, by_stem.find(stems(_pick(name, asking.rows))))
+        names, shorter = without_tool_prefixes(_pick(name, asking.rows))
         at = np.flatnonzero(shorter)
-        asking.answer(media.by_stem, media.by_stem.find(stems(_pick(names, at))), at)
+        asking.answer(by_stem, by_stem.find(stems(_pick(names, at))), at)
 
 
 def _pick(values: pa.LargeStringArray, rows: Ints) -> pa.LargeStringArray:

@@ -35,22 +35,17 @@ class MediaColumns:
     def __init__(
         self, keys: pa.ChunkedArray, source_uris: pa.ChunkedArray, sha256s: pa.ChunkedArray
     ) -> None:
-        self.keys = spell(column(keys)).ref
-        uris = column(source_uris)
-        self.places = pc.if_else(pc.equal(uris, ""), self.keys, spell(uris).place)
+        by_key, uris = spell(column(keys)), column(source_uris)
+        lies, nowhere = spell(uris), pc.equal(uris, "")
+        self.keys = by_key.ref
+        self.places = pc.if_else(nowhere, by_key.ref, lies.place)
+        self._names = by_key.name
+        self._new_names = pc.if_else(nowhere, by_key.name, lies.name)
         self._sha256s = sha256s
 
     @cached_property
     def relatives(self) -> pa.LargeStringArray:
         return Slashes(self.keys).without_first()
-
-    @cached_property
-    def _names(self) -> pa.LargeStringArray:
-        return Slashes(self.keys).last(1)
-
-    @cached_property
-    def _new_names(self) -> pa.LargeStringArray:
-        return Slashes(self.places).last(1)
 
     @cached_property
     def renamed(self) -> Ints:

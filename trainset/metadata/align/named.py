@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from trainset.metadata.align.found import Asking
 from trainset.metadata.align.ladder_columns import MediaColumns
-from trainset.metadata.align.name_columns import Ints, Mask, Slashes, Spelling, cut, lengths, texts
+from trainset.metadata.align.name_columns import Ints, Mask, Spelling, cut, lengths, texts
 
 NOBODY, SEVERAL = -1, -2
 _NAMELESS = pa.array(["", ".", ".."], pa.large_string())  # what ends so has no name
@@ -24,7 +24,6 @@ class Named:
 
     Attributes:
         spelling: (Q,) columns.
-        name: (Q,) last segments.
         group: (Q,) of ``media.by_name``; -1: no key ends so.
         only: (Q,) the one medium whose key and place end so; ``NOBODY``; or ``SEVERAL``, or what
             else has to be looked up.
@@ -33,16 +32,15 @@ class Named:
     def __init__(self, media: MediaColumns, spelling: Spelling) -> None:
         self.media = media
         self.spelling = spelling
-        self.name = Slashes(spelling.ref).last(1)
-        self.group = media.by_name.find(self.name)
+        self.group = media.by_name.find(spelling.name)
         alone = np.where(media.by_name.counts == 1, media.by_name.first, SEVERAL)
         renamed = media.by_name.codes[media.renamed]
         alone[renamed[renamed >= 0]] = SEVERAL
         self.only = np.append(alone, NOBODY)[self.group]  # group -1 is the last
         if len(renamed):
-            self.only[media.by_new_name.find(self.name) >= 0] = SEVERAL
-        short = np.flatnonzero(lengths(self.name) <= 2)
-        nameless = pc.is_in(self.name.take(pa.array(short)), value_set=_NAMELESS)
+            self.only[media.by_new_name.find(spelling.name) >= 0] = SEVERAL
+        short = np.flatnonzero(lengths(spelling.name) <= 2)
+        nameless = pc.is_in(spelling.name.take(pa.array(short)), value_set=_NAMELESS)
         self._nameless = short[nameless.to_numpy(zero_copy_only=False)]
         self.only[self._nameless] = SEVERAL
 
@@ -72,13 +70,13 @@ class Named:
         self._answer(asking, equal(placed, at, media.places, self.only[asking.rows]))
         one = self.only[asking.rows]
         self._answer(asking, equal(self.spelling.ref, asking.rows, media.relatives, one))
-        folders = lengths(tail)[asking.rows] > lengths(self.name)[asking.rows]
+        folders = lengths(tail)[asking.rows] > lengths(self.spelling.name)[asking.rows]
         asking.keep(folders)  # a bare name is for ``near`` and ``filename``
         one = self.only[asking.rows]
         self._answer(asking, ends_with(media.places, one, tail, asking.rows))
         one = self.only[asking.rows]
         known, said = lengths(media.relatives)[one], lengths(tail)[asking.rows]
-        asking.keep((said > known) & (known > lengths(self.name)[asking.rows]))
+        asking.keep((said > known) & (known > lengths(self.spelling.name)[asking.rows]))
         one = self.only[asking.rows]
         self._answer(asking, ends_with(tail, asking.rows, media.relatives, one))
 
