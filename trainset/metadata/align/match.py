@@ -7,6 +7,7 @@ has no medium today may have one after the next transfer.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -27,8 +28,9 @@ from trainset.tables.schema import ANNOTATIONS
 
 METHODS: tuple[MatchMethod, ...] = ("key", "path", "near", "filename", "sha256")
 CANDIDATES = 5  # media named of those that an ambiguous reference fits
-# A column that holds the digest, whatever table it came from: sha256, image_sha256, file.sha256 …
 _ASKED = ["source", "stream", "media_ref", "attributes"]  # what the ladder reads of records
+_NONE = np.zeros(0, np.int64)
+# A column that holds the digest, whatever table it came from: sha256, image_sha256, file.sha256 …
 _DIGEST = r'"[A-Za-z0-9_.-]*sha256"\s*:\s*"(?P<digest>[0-9a-fA-F]{64})"'
 
 
@@ -239,7 +241,6 @@ def _candidates(
     rows = np.flatnonzero(fits >= 0)
     queries, first = np.unique(fits[rows], return_index=True)
     refs = records["media_ref"].take(pa.array(rows[first])).to_pylist()
-    return {
-        ref: tuple(media["key"].take(pa.array(found.candidates(query, CANDIDATES))).to_pylist())
-        for ref, query in zip(refs, queries.tolist(), strict=True)
-    }
+    fitting = [found.candidates(query, CANDIDATES) for query in queries.tolist()]
+    keys = iter(media["key"].take(pa.array(np.concatenate([_NONE, *fitting]))).to_pylist())
+    return {ref: tuple(islice(keys, len(those))) for ref, those in zip(refs, fitting, strict=True)}
