@@ -20,7 +20,7 @@ from trainset.metadata.align.found import Found
 from trainset.metadata.align.ladder_columns import MediaColumns
 from trainset.metadata.align.name_columns import Ints, column
 from trainset.metadata.align.pixels import to_pixels
-from trainset.metadata.align.rematch import Before, Stream, find_rows, identify, still_matched
+from trainset.metadata.align.rematch import Before, Earlier, Stream
 from trainset.metadata.align.report import AlignReport, make_report
 from trainset.model import LeftOut
 from trainset.spec import MatchMethod
@@ -67,8 +67,8 @@ def align_annotations(
         afterwards where the medium's size is known.
     """
     media = media.combine_chunks()
-    earlier = find_rows(records, before.rows) if before else np.full(len(records), -1, np.int64)
-    at = still_matched(records, media, before, earlier) if before else earlier.copy()
+    earlier = Earlier(records, before)
+    at = earlier.still_matched(records, media)
     stands = at >= 0
     words = np.full(len(records), -1, np.int64)
     fits = np.full(len(records), -1, np.int64)  # query of an ambiguous record
@@ -84,16 +84,16 @@ def align_annotations(
     fits[climbing] = np.where(several[of_record], of_record, -1)
     match = _words(words, fits, methods)
     if before is not None and stands.any():
-        said = before.rows["match"].take(pa.array(earlier[stands])).combine_chunks()
+        said = before.rows["match"].take(pa.array(earlier.at[stands])).combine_chunks()
         match = pc.replace_with_mask(match, pa.array(stands), said)
-    rows = _rows(records, media, at, match, before, earlier)
+    rows = _rows(records, media, at, match, earlier)
     candidates = _candidates(records, media, found, fits)
     aligned = Aligned(
         rows=rows,
         media=media,
         at=at,
         candidates=candidates,
-        was=earlier,
+        was=earlier.at,
         before=None if before is None else before.rows,
     )
     findings = find_odd(aligned)
@@ -217,8 +217,7 @@ def _rows(
     media: pa.Table,
     at: Ints,
     match: pa.Array,
-    before: Before | None,
-    earlier: Ints,
+    earlier: Earlier,
 ) -> pa.Table:
     """Complete ``annotations`` rows: media, pixel boxes, row ids and fingerprints."""
     take = pa.array(at, mask=at < 0)
@@ -230,7 +229,7 @@ def _rows(
         columns["bbox"], columns["geometry"], width, height
     )
     rows = pa.table(columns)
-    columns["row_id"], columns["row_fp"] = identify(rows, before, earlier)
+    columns["row_id"], columns["row_fp"] = earlier.identify(rows)
     return pa.table({name: columns[name] for name in ANNOTATIONS.names}).cast(ANNOTATIONS)
 
 
