@@ -7,21 +7,23 @@ to hash it. Values that JSON writes otherwise than Arrow does are written by ``i
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import numpy.typing as npt
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from trainset.identity import canonical_json
 
-_CHUNK = 16_384  # rows written at once; bounds memory, does not change the result
+_CHUNK = 8_192  # rows written at once; bounds memory, does not change the result
 _TEXT = pa.large_string()
 _EMPTY = pa.scalar("", _TEXT)
-_BACKSLASH, _QUOTE = b'\\"'
-_HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
+_BACKSLASH, _QUOTE, _COMMA, _BRACKET = b'\\",]'
 
 
 def row_ids(keys: pa.ChunkedArray | pa.Array) -> pa.Array:
@@ -32,14 +34,9 @@ def row_ids(keys: pa.ChunkedArray | pa.Array) -> pa.Array:
         line.json(part["key"])
         return line
 
-    raw = np.frombuffer(_hash(write, pa.table({"key": keys}), size=16), np.uint8)
-    digits = np.empty((len(keys), 32), np.uint8)
-    digits[:, 0::2] = _HEX[raw >> 4].reshape(-1, 16)
-    digits[:, 1::2] = _HEX[raw & 15].reshape(-1, 16)
+    digits = _hash(write, pa.table({"key": keys}), size=16).hex().encode()
     offsets = np.arange(len(keys) + 1, dtype=np.int64) * 32
-    texts = pa.LargeStringArray.from_buffers(
-        len(keys), pa.py_buffer(offsets), pa.py_buffer(digits.reshape(-1))
-    )
+    texts = pa.LargeStringArray.from_buffers(len(keys), pa.py_buffer(offsets), pa.py_buffer(digits))
     return texts.cast(pa.string())
 
 
@@ -98,13 +95,10 @@ def _hash(write: Callable[[pa.Table], _Line], rows: pa.Table, *, size: int) -> b
     """
     fresh = hashlib.blake2b(digest_size=size).copy  # a copy costs less than a new one
 
-    def lines(start: int) -> list[bytes]:
-        line = write(rows.slice(start, _CHUNK))
-        line.constant("\n")  # JSON escapes it, so that it can end a row here
-        joined = line.joined()
-        offsets = np.frombuffer(joined.buffers()[1], np.int64)[joined.offset :]
-        data = memoryview(joined.buffers()[2])[offsets[0] : offsets[len(joined)]]
-        return data.tobytes().split(b"\n")[:-1]
+    def lines(start: int) -> tuple[memoryview, list[int]]:
+        joined = write(rows.slice(start, _CHUNK)).joined()
+        _, offsets, data = joined.buffers()
+        return memoryview(data), np.frombuffer(offsets, np.int64)[: len(joined) + 1].tolist()
 
     found = []
     threads = min(os.cpu_count() or 1, 8)
@@ -112,11 +106,14 @@ def _hash(write: Callable[[pa.Table], _Line], rows: pa.Table, *, size: int) -> b
     with ThreadPoolExecutor(threads, "row-hash") as writers:
         for first in range(0, len(rows), group):
             starts = range(first, min(first + group, len(rows)), _CHUNK)
-            for part in writers.map(lines, starts):
-                for text in part:
+            for data, (start, *ends) in writers.map(lines, starts):
+                digests = []
+                for end in ends:
                     hashing = fresh()
-                    hashing.update(text)
-                    found.append(hashing.digest())
+                    hashing.update(data[start:end])
+                    digests.append(hashing.digest())
+                    start = end
+                found.append(b"".join(digests))
     return b"".join(found)
 
 
@@ -140,18 +137,23 @@ class _Line:
         elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
             self._texts(_escaped(array.cast(_TEXT)))
         elif pa.types.is_float64(kind):
-            self._values(pc.fill_null(_numbers(array), "null"))
+            self._values(_numbers(array, array.to_numpy(zero_copy_only=False)))
         elif pa.types.is_integer(kind) or pa.types.is_boolean(kind):
-            self._values(pc.fill_null(pc.cast(array, _TEXT), "null"))
+            self._values(pc.cast(array, _TEXT))
         elif pa.types.is_fixed_size_list(kind) and pa.types.is_float64(kind.value_type):
-            self._values(pc.fill_null(_number_lists(array), "null"))
+            width = kind.list_size
+            values = array.values.slice(array.offset * width, len(array) * width)
+            lists = pc.fill_null(values, math.nan).to_numpy(zero_copy_only=False)
+            self._values(_numbers(array, lists.reshape(-1, width)))
         else:
             raise TypeError(f"a column of {kind} has no fingerprint yet; add it in row_hash")
 
     def joined(self) -> pa.LargeStringArray:
-        self._values(pa.repeat(_EMPTY, self._rows))
-        found = pc.binary_join_element_wise(*self._pieces, _EMPTY)
-        return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
+        pieces = [*self._pieces, _constant(self._text)]
+        found = pc.binary_join_element_wise(
+            *pieces, _EMPTY, null_handling="replace", null_replacement="null"
+        )
+        return pa.repeat(found, self._rows) if isinstance(found, pa.Scalar) else found
 
     def _texts(self, escaped: pa.LargeStringArray) -> None:
         if not escaped.null_count:
@@ -160,8 +162,7 @@ class _Line:
             self.constant('"')
             return
         quote = _constant('"')
-        quoted = pc.binary_join_element_wise(quote, escaped, quote, _EMPTY)
-        self._values(pc.fill_null(quoted, "null"))
+        self._values(pc.binary_join_element_wise(quote, escaped, quote, _EMPTY))
 
     def _values(self, written: pa.LargeStringArray) -> None:
         self._pieces += [_constant(self._text), written]
@@ -190,35 +191,37 @@ def _escape(array: pa.LargeStringArray, code: int) -> pa.LargeStringArray:
     return pc.replace_substring(array, pattern=chr(code), replacement=written)
 
 
-def _numbers(array: pa.DoubleArray) -> pa.LargeStringArray:
-    """JSON numbers as Python writes them; nulls stay."""
-    written = pc.cast(array, _TEXT)
-    size = np.abs(pc.fill_null(array, 0.0).to_numpy(zero_copy_only=False))
-    # Here both write the fewest digits that say the number, without an exponent.
-    plain = (size == 0) | ((size >= 1e-4) & (size < 1e9))
-    whole = plain & (size == np.floor(size))
-    if whole.any():
-        some = pa.array(whole)
-        ended = pc.binary_join_element_wise(written.filter(some), _constant(".0"), _EMPTY)
-        written = pc.replace_with_mask(written, some, ended)
-    if not plain.all():
-        rare = pa.array(~plain)
-        texts = [canonical_json(value).decode() for value in array.filter(rare).to_pylist()]
-        written = pc.replace_with_mask(written, rare, pa.array(texts, _TEXT))
-    return written
+def _numbers(array: pa.Array, numbers: npt.NDArray[np.float64]) -> pa.LargeStringArray:
+    """JSON of floats, or of their lists, as ``identity`` writes them; nulls stay.
+
+    Args:
+        array: (N,) the values.
+        numbers: (N,) or (N, width) the same; NaN where a number is null.
+    """
+    size = np.abs(numbers)
+    plain = (size == 0) | ((size >= 1e-4) & (size < 1e9))  # here ``orjson`` writes the same
+    written = _plain_numbers(np.where(plain, numbers, 0))
+    valid = pc.is_valid(array)
+    rare = valid.to_numpy(zero_copy_only=False) & ~plain.reshape(len(array), -1).all(axis=1)
+    if rare.any():
+        values = array.filter(pa.array(rare)).to_pylist()
+        others = pa.array([canonical_json(value).decode() for value in values], _TEXT)
+        written = pc.replace_with_mask(written, pa.array(rare), others)
+    return pc.if_else(valid, written, None) if array.null_count else written
 
 
-def _number_lists(array: pa.FixedSizeListArray) -> pa.LargeStringArray:
-    """JSON lists of numbers; nulls stay."""
-    width = array.type.list_size
-    values = array.values.slice(array.offset * width, len(array) * width)
-    inner = pc.fill_null(_numbers(values), "null")
-    bounds = pa.array(np.arange(len(array) + 1, dtype=np.int64) * width)
-    joined = pc.binary_join(pa.LargeListArray.from_arrays(bounds, inner), _constant(","))
-    listed = pc.binary_join_element_wise(_constant("["), joined, _constant("]"), _EMPTY)
-    if not array.null_count:
-        return listed
-    return pc.if_else(pc.is_valid(array), listed, pa.scalar(None, _TEXT))
+def _plain_numbers(numbers: npt.NDArray[np.float64]) -> pa.LargeStringArray:
+    listed = orjson.dumps(np.ascontiguousarray(numbers), option=orjson.OPT_SERIALIZE_NUMPY)
+    data = np.frombuffer(listed, np.uint8)[1:-1]  # without the outer brackets
+    apart = data == _COMMA
+    if numbers.ndim > 1:
+        apart[1:] &= data[:-1] == _BRACKET
+    offsets = np.zeros(len(numbers) + 1, np.int64)
+    commas = np.flatnonzero(apart)
+    offsets[1:-1], offsets[-1] = commas - np.arange(len(commas)), len(data) - len(commas)
+    return pa.LargeStringArray.from_buffers(
+        len(numbers), pa.py_buffer(offsets), pa.py_buffer(data[~apart])
+    )
 
 
 def _constant(text: str) -> pa.Scalar:

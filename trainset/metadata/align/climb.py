@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from trainset.metadata.align.found import Answer, Asking, Found
 from trainset.metadata.align.ladder import label_folder
-from trainset.metadata.align.ladder_columns import MediaColumns, numbers_in
+from trainset.metadata.align.ladder_columns import MediaColumns, MediaPaths, numbers_in
 from trainset.metadata.align.name_columns import (
     Ints,
     Slashes,
@@ -25,6 +25,7 @@ from trainset.metadata.align.name_columns import (
     stems,
     without_tool_prefixes,
 )
+from trainset.metadata.align.named import SEVERAL, Named
 from trainset.metadata.names import normal
 from trainset.spec import MatchMethod
 
@@ -74,8 +75,14 @@ class _Climb:
     ) -> None:
         self.media = media
         first = spell(refs)
+        self.spellings = [(np.arange(len(refs)), Named(media, first))]
         again, second = spell_decoded(refs, first)
-        self.spellings = [(np.arange(len(refs)), first), (again, second)]
+        if len(again):
+            rows = np.full(len(refs), -1, np.int64)
+            rows[again] = np.arange(len(again))
+            self.spellings.append((rows, Named(media, second)))
+        wanted = [named.media_looked_up() for _, named in self.spellings]
+        self.paths = MediaPaths(media, np.logical_or.reduce(wanted))
         self.folders = [label_folder(uri) for uri in label_uris]
         self.folder_of = np.full(len(refs), -1, np.int64) if label_of is None else label_of
         known = np.array([bool(folder) for folder in self.folders] + [False])
@@ -83,7 +90,7 @@ class _Climb:
         self.digests = digests
 
     def by_content(self, queries: Ints) -> list[Answer]:
-        said = _pick(self.spellings[0][1].ref, queries)
+        said = _pick(self.spellings[0][1].spelling.ref, queries)
         if self.digests is not None:
             given = _pick(column(self.digests), queries)
             said = pc.if_else(pc.equal(given, ""), said, given)
@@ -104,27 +111,32 @@ class _Climb:
             "near": self._near,
             "filename": self._filename,
         }[method]
-        first, (again, second) = self.spellings
-        asking = Asking(queries, queries)
-        step(asking, first[1])
-        answers = asking.answers
-        if len(again):
-            rows = np.full(len(self.folder_of), -1, np.int64)
-            rows[again] = np.arange(len(again))
-            left = asking.unanswered(queries)
-            left = left[rows[left] >= 0]
-            asking = Asking(left, rows[left])
-            step(asking, second)
-            answers = answers + asking.answers
+        answers: list[Answer] = []
+        for rows, named in self.spellings:
+            queries = queries[rows[queries] >= 0]
+            asking = Asking(queries, rows[queries])
+            step(asking, named)
+            queries = asking.unanswered(queries)
+            answers += asking.answers
         return answers
 
-    def _key(self, asking: Asking, spelling: Spelling) -> None:
-        by_key = self.media.by_key
-        asking.answer(by_key, by_key.find(_pick(spelling.ref, asking.rows)))
+    def _key(self, asking: Asking, named: Named) -> None:
+        only = named.only[asking.rows]
+        named.compare_keys(asking.part(only >= 0))
+        asking = asking.part(only == SEVERAL)
+        by_key = self.paths.by_key
+        asking.answer(by_key, by_key.find(_pick(named.spelling.ref, asking.rows)))
 
-    def _path(self, asking: Asking, spelling: Spelling) -> None:
-        media = self.media
-        asking.answer(media.by_place, media.by_place.find(self._placed(asking, spelling)))
+    def _path(self, asking: Asking, named: Named) -> None:
+        only = named.only[asking.rows]
+        alone = asking.part(only >= 0)
+        named.compare_paths(alone, *self._placed(alone, named.spelling))
+        self._look_up_paths(asking.part(only == SEVERAL), named.spelling)
+
+    def _look_up_paths(self, asking: Asking, spelling: Spelling) -> None:
+        media = self.paths
+        placed, at = self._placed(asking, spelling)
+        asking.answer(media.by_place, media.by_place.find(_pick(placed, at)))
         asking.answer(media.by_relative, media.by_relative.find(_pick(spelling.ref, asking.rows)))
         # A bare name is for ``near`` and ``filename``.
         cuts = Slashes(_pick(spelling.tail, asking.rows))
@@ -146,14 +158,17 @@ class _Climb:
                 tails = _pick(cuts.last(count), at)
                 asking.answer(media.by_relative, media.by_relative.find(tails), at)
 
-    def _placed(self, asking: Asking, spelling: Spelling) -> pa.LargeStringArray:
+    def _placed(self, asking: Asking, spelling: Spelling) -> tuple[pa.LargeStringArray, Ints]:
         """Each place; of a relative one, where that is beside the label file."""
-        ref, place = (_pick(c, asking.rows) for c in (spelling.ref, spelling.place))
         folder_of = self.folder_of[asking.queries]
+        if not (folder_of >= 0).any():
+            return spelling.place, asking.rows
+        ref, place = (_pick(c, asking.rows) for c in (spelling.ref, spelling.place))
+        everywhere = np.arange(len(place))
         beside = pc.equal(ref, place).to_numpy(zero_copy_only=False) & (folder_of >= 0)
         at = np.flatnonzero(beside)
         if not len(at):
-            return place
+            return place, everywhere
         folders = pa.array(self.folders, pa.large_string()).take(pa.array(folder_of[at]))
         joined = pc.binary_join_element_wise(folders, _pick(ref, at), _SLASH)
         bent = np.array([normal(f"{folder}/x/") != f"{folder}/x/" for folder in self.folders])
@@ -162,31 +177,28 @@ class _Climb:
             mask = pa.array(odd)
             mended = [normal(path) for path in joined.filter(mask).to_pylist()]
             joined = pc.replace_with_mask(joined, mask, pa.array(mended, pa.large_string()))
-        return pc.replace_with_mask(place, pa.array(beside), joined)
+        return pc.replace_with_mask(place, pa.array(beside), joined), everywhere
 
-    def _near(self, asking: Asking, spelling: Spelling) -> None:
+    def _near(self, asking: Asking, named: Named) -> None:
         folder_of = self.folder_of[asking.queries]
         if not (folder_of >= 0).any():
             return
-        names = self.media.by_name.find(_last_segment(spelling, asking))
+        names = named.group[asking.rows]
         for groups, codes in self.media.near.find(names, folder_of, self.folders):
             at = np.flatnonzero(codes >= 0)
             asking.answers.append((asking.queries[at], groups, codes[at]))
 
-    def _filename(self, asking: Asking, spelling: Spelling) -> None:
-        media = self.media
-        asking.answer(media.by_name, media.by_name.find(_last_segment(spelling, asking)))
-        names, shorter = without_tool_prefixes(_last_segment(spelling, asking))
+    def _filename(self, asking: Asking, named: Named) -> None:
+        by_name, by_stem = self.media.by_name, self.media.by_stem
+        name = named.spelling.name
+        asking.answer(by_name, named.group[asking.rows])
+        names, shorter = without_tool_prefixes(_pick(name, asking.rows))
         at = np.flatnonzero(shorter)
-        asking.answer(media.by_name, media.by_name.find(_pick(names, at)), at)
-        asking.answer(media.by_stem, media.by_stem.find(stems(_last_segment(spelling, asking))))
-        names, shorter = without_tool_prefixes(_last_segment(spelling, asking))
+        asking.answer(by_name, by_name.find(_pick(names, at)), at)
+        asking.answer(by_stem, by_stem.find(stems(_pick(name, asking.rows))))
+        names, shorter = without_tool_prefixes(_pick(name, asking.rows))
         at = np.flatnonzero(shorter)
-        asking.answer(media.by_stem, media.by_stem.find(stems(_pick(names, at))), at)
-
-
-def _last_segment(spelling: Spelling, asking: Asking) -> pa.LargeStringArray:
-    return Slashes(_pick(spelling.ref, asking.rows)).last(1)
+        asking.answer(by_stem, by_stem.find(stems(_pick(names, at))), at)
 
 
 def _pick(values: pa.LargeStringArray, rows: Ints) -> pa.LargeStringArray:

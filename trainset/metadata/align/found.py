@@ -13,10 +13,14 @@ Answer = tuple[Ints, Groups, Ints]  # references, and the group of media that ea
 class Asking:
     """References that a step still looks for; what answers them first is noted."""
 
-    def __init__(self, queries: Ints, rows: Ints) -> None:
+    def __init__(self, queries: Ints, rows: Ints, answers: list[Answer] | None = None) -> None:
         self.queries = queries
         self.rows = rows  # where each stands in the columns that are looked at
-        self.answers: list[Answer] = []
+        self.answers: list[Answer] = [] if answers is None else answers
+
+    def part(self, which: Mask) -> Asking:
+        """Some of the references; their answers are noted here."""
+        return Asking(self.queries[which], self.rows[which], self.answers)
 
     def answer(self, groups: Groups, codes: Ints, at: Ints | None = None) -> None:
         """Note the groups found (-1: none), and ask on for the rest.

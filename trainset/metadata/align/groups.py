@@ -66,16 +66,28 @@ class Groups:
 
 
 class NameGroups(Groups):
-    """Media in groups of one name; an empty name is none."""
+    """Media in groups of one name; an empty name is none.
 
-    def __init__(self, names: pa.LargeStringArray) -> None:
+    Args:
+        names: (K,) of the media ``at``; None: of all.
+        media: how many media there are.
+    """
+
+    def __init__(
+        self, names: pa.LargeStringArray, at: Ints | None = None, media: int | None = None
+    ) -> None:
         named = pc.if_else(pc.equal(names, ""), None, names).dictionary_encode()
         self._names = named.dictionary
         codes = pc.fill_null(named.indices.cast(pa.int64()), -1).to_numpy()
+        if at is not None:
+            some, codes = codes, np.full(media or 0, -1, np.int64)
+            codes[at] = some
         super().__init__(codes, len(self._names))
 
     def find(self, names: pa.LargeStringArray) -> Ints:
         """The group of each name, -1: none."""
+        if not len(names):  # a look-up makes a hash table of all names
+            return np.zeros(0, np.int64)
         found = pc.index_in(names, value_set=self._names)
         codes: Ints = pc.fill_null(found.cast(pa.int64()), -1).to_numpy()
         return codes

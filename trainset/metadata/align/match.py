@@ -7,6 +7,7 @@ has no medium today may have one after the next transfer.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from trainset.metadata.align.found import Found
 from trainset.metadata.align.ladder_columns import MediaColumns
 from trainset.metadata.align.name_columns import Ints, column
 from trainset.metadata.align.pixels import to_pixels
-from trainset.metadata.align.rematch import Before, Stream, find_rows, identify, still_matched
+from trainset.metadata.align.rematch import Before, Earlier, Stream
 from trainset.metadata.align.report import AlignReport, make_report
 from trainset.model import LeftOut
 from trainset.spec import MatchMethod
@@ -27,6 +28,8 @@ from trainset.tables.schema import ANNOTATIONS
 
 METHODS: tuple[MatchMethod, ...] = ("key", "path", "near", "filename", "sha256")
 CANDIDATES = 5  # media named of those that an ambiguous reference fits
+_ASKED = ["source", "stream", "media_ref", "attributes"]  # what the ladder reads of records
+_NONE = np.zeros(0, np.int64)
 # A column that holds the digest, whatever table it came from: sha256, image_sha256, file.sha256 …
 _DIGEST = r'"[A-Za-z0-9_.-]*sha256"\s*:\s*"(?P<digest>[0-9a-fA-F]{64})"'
 
@@ -64,13 +67,16 @@ def align_annotations(
         afterwards where the medium's size is known.
     """
     media = media.combine_chunks()
-    earlier = find_rows(records, before.rows) if before else np.full(len(records), -1, np.int64)
-    at = still_matched(records, media, before, earlier) if before else earlier.copy()
+    earlier = Earlier(records, before)
+    at = earlier.still_matched(records, media)
     stands = at >= 0
     words = np.full(len(records), -1, np.int64)
     fits = np.full(len(records), -1, np.int64)  # query of an ambiguous record
     climbing = np.flatnonzero(~stands)
-    found, of_record = _climb(records.take(pa.array(climbing)), media, methods, label_uris or {})
+    asked = records.select(_ASKED)
+    if len(climbing) < len(records):
+        asked = asked.take(pa.array(climbing))
+    found, of_record = _climb(asked, media, methods, label_uris or {})
     at[climbing] = found.medium[of_record]
     words[climbing] = found.method[of_record]
     several = np.zeros(len(found.medium), bool)
@@ -78,16 +84,16 @@ def align_annotations(
     fits[climbing] = np.where(several[of_record], of_record, -1)
     match = _words(words, fits, methods)
     if before is not None and stands.any():
-        said = before.rows["match"].take(pa.array(earlier[stands])).combine_chunks()
+        said = before.rows["match"].take(pa.array(earlier.at[stands])).combine_chunks()
         match = pc.replace_with_mask(match, pa.array(stands), said)
-    rows = _rows(records, media, at, match, before, earlier)
+    rows = _rows(records, media, at, match, earlier)
     candidates = _candidates(records, media, found, fits)
     aligned = Aligned(
         rows=rows,
         media=media,
         at=at,
         candidates=candidates,
-        was=earlier,
+        was=earlier.at,
         before=None if before is None else before.rows,
     )
     findings = find_odd(aligned)
@@ -135,24 +141,36 @@ def _climb(
     """
     refs = _Codes(column(records["media_ref"]))
     files, label_of = _label_files(records, label_uris)
-    digests = _Codes(_digests(records)) if "sha256" in methods else None
-    combined = (label_of + 1) * len(refs.values) + refs.codes
-    if digests is not None:
-        # Made dense again after each column: products of sizes would overflow.
-        combined = _Codes(pa.array(combined)).codes * len(digests.values) + digests.codes
-    queries = _Codes(pa.array(combined))
-    first = np.full(len(queries.values), -1, np.int64)
-    first[queries.codes[::-1]] = np.arange(len(records))[::-1]
+    digests = _digests(records) if "sha256" in methods else None
+    queries, first = refs.codes, None  # which is whose, and who has it first; None: as in ``refs``
+    if files or digests is not None:
+        parts = [refs.codes, label_of]
+        if digests is not None:
+            parts.append(_Codes(digests).codes)
+        queries, first = _combined(parts)
     index = MediaColumns(media["key"], media["source_uri"], media["sha256"])
+    if first is None:
+        return resolve(index, refs.values, methods), queries
     found = resolve(
         index,
         refs.values.take(pa.array(refs.codes[first])),
         methods,
         label_uris=files,
         label_of=label_of[first],
-        digests=digests.values.take(pa.array(digests.codes[first])) if digests else None,
+        digests=None if digests is None else digests.take(pa.array(first)),
     )
-    return found, queries.codes
+    return found, queries
+
+
+def _combined(parts: Sequence[Ints]) -> tuple[Ints, Ints]:
+    """(N,) one number for each different combination (from -1 up), and (Q,) who has it first."""
+    codes = np.zeros(len(parts[0]), np.int64)
+    for part in parts:
+        # Made dense again after each column: products of sizes would overflow.
+        codes = _Codes(pa.array(codes * (int(part.max(initial=0)) + 2) + part + 1)).codes
+    first = np.full(int(codes.max(initial=-1)) + 1, -1, np.int64)
+    first[codes[::-1]] = np.arange(len(codes))[::-1]
+    return codes, first
 
 
 class _Codes:
@@ -166,6 +184,8 @@ class _Codes:
 
 def _label_files(records: pa.Table, label_uris: Mapping[Stream, str]) -> tuple[list[str], Ints]:
     """Label files, and which holds each record (-1: not known)."""
+    if not label_uris:
+        return [], np.full(len(records), -1, np.int64)
     sources, streams = (_Codes(column(records[n])) for n in ("source", "stream"))
     pairs = _Codes(pa.array(sources.codes * len(streams.values) + streams.codes))
     files: dict[str, int] = {}
@@ -177,12 +197,12 @@ def _label_files(records: pa.Table, label_uris: Mapping[Stream, str]) -> tuple[l
     return list(files), np.array(numbers, np.int64)[pairs.codes]
 
 
-def _digests(records: pa.Table) -> pa.LargeStringArray:
-    """The digest that each record says, else an empty text."""
-    if pc.any(pc.match_substring(records["attributes"], 'sha256"')).as_py():
-        found = pc.extract_regex(records["attributes"], _DIGEST)
-        return column(pc.struct_field(found, "digest"))
-    return pa.repeat(pa.scalar("", pa.large_string()), len(records))
+def _digests(records: pa.Table) -> pa.LargeStringArray | None:
+    """The digest that each record says, else an empty text; None: none says one."""
+    if not pc.any(pc.match_substring(records["attributes"], 'sha256"')).as_py():
+        return None
+    found = pc.extract_regex(records["attributes"], _DIGEST)
+    return column(pc.struct_field(found, "digest"))
 
 
 def _words(methods: Ints, fits: Ints, names: Sequence[MatchMethod]) -> pa.Array:
@@ -197,8 +217,7 @@ def _rows(
     media: pa.Table,
     at: Ints,
     match: pa.Array,
-    before: Before | None,
-    earlier: Ints,
+    earlier: Earlier,
 ) -> pa.Table:
     """Complete ``annotations`` rows: media, pixel boxes, row ids and fingerprints."""
     take = pa.array(at, mask=at < 0)
@@ -210,7 +229,7 @@ def _rows(
         columns["bbox"], columns["geometry"], width, height
     )
     rows = pa.table(columns)
-    columns["row_id"], columns["row_fp"] = identify(rows, before, earlier)
+    columns["row_id"], columns["row_fp"] = earlier.identify(rows)
     return pa.table({name: columns[name] for name in ANNOTATIONS.names}).cast(ANNOTATIONS)
 
 
@@ -221,7 +240,6 @@ def _candidates(
     rows = np.flatnonzero(fits >= 0)
     queries, first = np.unique(fits[rows], return_index=True)
     refs = records["media_ref"].take(pa.array(rows[first])).to_pylist()
-    return {
-        ref: tuple(media["key"].take(pa.array(found.candidates(query, CANDIDATES))).to_pylist())
-        for ref, query in zip(refs, queries.tolist(), strict=True)
-    }
+    fitting = [found.candidates(query, CANDIDATES) for query in queries.tolist()]
+    keys = iter(media["key"].take(pa.array(np.concatenate([_NONE, *fitting]))).to_pylist())
+    return {ref: tuple(islice(keys, len(those))) for ref, those in zip(refs, fitting, strict=True)}

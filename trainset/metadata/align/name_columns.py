@@ -19,9 +19,10 @@ from trainset.metadata.names import EXTENSIONS, decoded, normal, without_scheme
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 _SLASH, _DOT, _DASH, _COLON = b"/.-:"
+_SPARSE = 8  # positions cost this much more than a mask
 _HEX = np.isin(np.arange(256), list(b"0123456789abcdef"))
-# Not printable ASCII, a backslash, or a character that an address gives a meaning of its own.
-_ODD = ~np.isin(np.arange(256), sorted(set(range(0x21, 0x7F)) - set(b"\\?#%")))
+_SPECIAL = b"\\?#%"  # a backslash, and what an address gives a meaning of its own
+_BLOCK = 2**18  # bytes looked at together: they stay in the processor's cache
 
 
 class Texts(NamedTuple):
@@ -62,26 +63,35 @@ def texts(values: pa.LargeStringArray) -> Texts:
     return Texts(raw[found[0] : found[-1]], found - found[0])
 
 
+def lengths(values: pa.LargeStringArray) -> Ints:
+    """Bytes of every text of a column without nulls."""
+    return np.diff(texts(values).offsets)
+
+
 def cut(of: Texts, starts: Ints, ends: Ints) -> pa.LargeStringArray:
-    """One slice of every text, by byte positions in ``of.data``."""
-    bounds = np.zeros(2 * len(of) + 2, np.int64)
-    bounds[1:-1:2], bounds[2::2], bounds[-1] = starts, ends, len(of.data)
-    pattern = np.zeros(2 * len(of) + 1, bool)
-    pattern[1::2] = True
-    kept = of.data[np.repeat(pattern, np.diff(bounds))]
-    offsets = np.zeros(len(of) + 1, np.int64)
-    np.cumsum(ends - starts, out=offsets[1:])
-    return pa.LargeStringArray.from_buffers(len(of), pa.py_buffer(offsets), pa.py_buffer(kept))
+    """Slices of texts, by byte positions in ``of.data``: ascending, and none overlaps another."""
+    sizes = ends - starts
+    offsets = np.zeros(len(sizes) + 1, np.int64)
+    np.cumsum(sizes, out=offsets[1:])
+    if offsets[-1] * _SPARSE < len(of.data):
+        kept = of.data[np.repeat(starts - offsets[:-1], sizes) + np.arange(offsets[-1])]
+    else:
+        bounds = np.zeros(2 * len(sizes) + 2, np.int64)
+        bounds[1:-1:2], bounds[2::2], bounds[-1] = starts, ends, len(of.data)
+        pattern = np.zeros(2 * len(sizes) + 1, bool)
+        pattern[1::2] = True
+        kept = of.data[np.repeat(pattern, np.diff(bounds))]
+    return pa.LargeStringArray.from_buffers(len(sizes), pa.py_buffer(offsets), pa.py_buffer(kept))
 
 
 class Slashes:
-    """Where the segments of each path lie."""
+    """Where the segments of each path lie; ``at`` are the byte positions of all slashes."""
 
     def __init__(self, values: pa.LargeStringArray) -> None:
         self.of = texts(values)
-        self._at = np.flatnonzero(self.of.data == _SLASH)
-        self._low = np.searchsorted(self._at, self.of.starts)
-        self._high = np.searchsorted(self._at, self.of.ends)
+        self.at = np.flatnonzero(self.of.data == _SLASH)
+        bounds = np.searchsorted(self.at, self.of.offsets)
+        self._low, self._high = bounds[:-1], bounds[1:]
         self.segments = self._high - self._low + 1  # of "": 1, as str.split counts
 
     def last(self, count: int) -> pa.LargeStringArray:
@@ -92,7 +102,7 @@ class Slashes:
         """What follows the first slash; an empty text without one."""
         some = self._high > self._low
         starts = self.of.ends.copy()
-        starts[some] = self._at[self._low[some]] + 1
+        starts[some] = self.at[self._low[some]] + 1
         return cut(self.of, starts, self.of.ends)
 
     def folder(self) -> pa.LargeStringArray:
@@ -102,12 +112,12 @@ class Slashes:
 
     def before(self, ends: Ints) -> Ints:
         """How many slashes each path has before a byte position in it."""
-        return np.searchsorted(self._at, ends) - self._low
+        return np.searchsorted(self.at, ends) - self._low
 
     def _start_of_last(self, count: int) -> Ints:
         starts = self.of.starts.copy()
         more = self.segments > count
-        starts[more] = self._at[self._high[more] - count] + 1
+        starts[more] = self.at[self._high[more] - count] + 1
         return starts
 
 
@@ -149,30 +159,32 @@ class Spelling(NamedTuple):
         ref: ``names.normal`` or ``names.decoded`` of what the record says.
         place: without scheme and leading slash.
         tail: ``place`` without ``..`` segments.
+        name: the last segment of ``ref``, and of ``place``.
         odd: which went through Python; joined to a folder they have to again.
     """
 
     ref: pa.LargeStringArray
     place: pa.LargeStringArray
     tail: pa.LargeStringArray
+    name: pa.LargeStringArray
     odd: Mask
 
 
 def spell(refs: pa.LargeStringArray) -> Spelling:
     """``names.normal`` of every reference."""
-    of = texts(refs)
-    odd, places = _odd(of)
-    place = cut(of, places, of.ends)
+    cuts = Slashes(refs)
+    odd, places = _odd(cuts)
+    as_is = bool((places == cuts.of.starts).all())
+    place = refs if as_is else cut(cuts.of, places, cuts.of.ends)
+    name = cuts.last(1)
     if not odd.any():
-        return Spelling(refs, place, place, odd)
-    mended = [normal(ref) for ref in refs.filter(pa.array(odd)).to_pylist()]
-    bare = _spell_each(mended)
-    columns = (
+        return Spelling(refs, place, place, name, odd)
+    mended = _spell_each([normal(ref) for ref in refs.filter(pa.array(odd)).to_pylist()])
+    ref, place, tail, name = (
         pc.replace_with_mask(whole, pa.array(odd), part)
-        for whole, part in zip((refs, place, place), bare, strict=False)
+        for whole, part in zip((refs, place, place, name), mended[:4], strict=True)
     )
-    ref, place, tail = columns
-    return Spelling(ref, place, tail, odd)
+    return Spelling(ref, place, tail, name, odd)
 
 
 def spell_decoded(refs: pa.LargeStringArray, first: Spelling) -> tuple[Ints, Spelling]:
@@ -188,16 +200,19 @@ def spell_decoded(refs: pa.LargeStringArray, first: Spelling) -> tuple[Ints, Spe
 def _spell_each(spelled: list[str]) -> Spelling:
     places = [without_scheme(ref) for ref in spelled]
     tails = ["/".join(s for s in place.split("/") if s != "..") for place in places]
-    ref, place, tail = (pa.array(c, pa.large_string()) for c in (spelled, places, tails))
-    return Spelling(ref, place, tail, np.ones(len(spelled), bool))
+    names = [ref.rpartition("/")[2] for ref in spelled]
+    columns = (pa.array(c, pa.large_string()) for c in (spelled, places, tails, names))
+    return Spelling(*columns, np.ones(len(spelled), bool))
 
 
-def _odd(of: Texts) -> tuple[Mask, Ints]:
+def _odd(cuts: Slashes) -> tuple[Mask, Ints]:
     """Texts that may not be normal as they stand, and where the place of each other one begins."""
+    of = cuts.of
     odd = np.zeros(len(of), bool)
     data = of.data
-    odd[of.owners(np.flatnonzero(_ODD[data]))] = True
-    pairs = np.flatnonzero((data[:-1] == _DOT) & ((data[1:] == _SLASH) | (data[1:] == _DOT)))
+    odd[of.owners(_strange(data))] = True
+    dots = np.flatnonzero(data[:-1] == _DOT)
+    pairs = dots[np.isin(data[dots + 1], (_SLASH, _DOT))]
     odd[of.owners(pairs)] = True  # "./" and "..", or two texts that meet so: Python says
     some = of.ends - of.starts > 1
     ends = of.ends[some]
@@ -206,9 +221,10 @@ def _odd(of: Texts) -> tuple[Mask, Ints]:
     rooted = of.ends > of.starts
     rooted[rooted] = data[of.starts[rooted]] == _SLASH
     places[rooted] += 1
-    double = np.flatnonzero((data[:-1] == _SLASH) & (data[1:] == _SLASH))
-    double = double[double + 1 < of.ends[of.owners(double)]]  # not where two texts meet
+    double = cuts.at[:-1][np.diff(cuts.at) == 1]
     owners = of.owners(double)
+    inside = double + 1 < of.ends[owners]  # not where two texts meet
+    owners, double = owners[inside], double[inside]
     odd[owners[np.flatnonzero(np.diff(owners, prepend=-1) == 0)]] = True  # more than one
     single = np.flatnonzero(~odd[owners])
     owners, double = owners[single], double[single]
@@ -216,14 +232,24 @@ def _odd(of: Texts) -> tuple[Mask, Ints]:
     schemed &= data[double - 1] == _COLON
     odd[owners[~schemed]] = True
     owners, double = owners[schemed], double[schemed]
-    ends = of.starts.copy()
-    ends[owners] = double - 1
-    schemes = cut(of, of.starts, ends).dictionary_encode()
-    fine = [_is_scheme(s) for s in schemes.dictionary.to_pylist()]
-    if len(owners):
-        odd[owners[~np.array(fine)[schemes.indices.to_numpy()[owners]]]] = True
+    schemes = cut(of, of.starts[owners], double - 1).dictionary_encode()
+    fine = np.array([_is_scheme(s) for s in schemes.dictionary.to_pylist()], bool)
+    odd[owners[~fine[schemes.indices.to_numpy()]]] = True
     places[owners] = double + 2
     return odd, np.minimum(places, of.ends)
+
+
+def _strange(data: npt.NDArray[np.uint8]) -> Ints:
+    """Where bytes are not printable ASCII, or special."""
+    found = [np.zeros(0, np.int64)]
+    for start in range(0, len(data), _BLOCK):
+        block = data[start : start + _BLOCK]
+        odd = block - np.uint8(0x21) > 0x7E - 0x21  # smaller ones wrap around
+        for code in _SPECIAL:
+            odd |= block == code
+        if odd.any():
+            found.append(np.flatnonzero(odd) + start)
+    return np.concatenate(found)
 
 
 def _is_scheme(text: str) -> bool:

@@ -66,9 +66,66 @@ def same_media(before: pa.Table, now: pa.Table) -> bool:
     return bool(old.cast(new.schema).equals(new))
 
 
-def find_rows(records: pa.Table, before: pa.Table) -> Ints:
-    """(N,) where each record's row was, -1: nowhere."""
-    return _positions(record_keys(records), record_keys(before))
+class Earlier:
+    """Records beside the rows that they had at the base commit.
+
+    Attributes:
+        at: (N,) where each record's row was, -1: nowhere.
+        known: (K,) records that had one.
+    """
+
+    def __init__(self, records: pa.Table, before: Before | None) -> None:
+        self.before = before
+        self.at = np.full(len(records), -1, np.int64)
+        if before is not None:
+            self.at = _find_rows(records, before.rows)
+        self.known = np.flatnonzero(self.at >= 0)
+        self._taken: dict[str, pa.ChunkedArray] = {}
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """(K,) what the rows of ``known`` said."""
+        if self.before is None:
+            raise ValueError("there is no base commit")
+        if name not in self._taken:
+            self._taken[name] = _take(self.before.rows[name], self.at[self.known])
+        return self._taken[name]
+
+    def still_matched(self, records: pa.Table, media: pa.Table) -> Ints:
+        """(N,) the medium of each record whose earlier match stands, -1: to be matched anew."""
+        found = np.full(len(records), -1, np.int64)
+        if self.before is None or not self.before.holds:
+            return found
+        same = _in_streams(records, self.before.holds)[self.known]
+        for name in _REFERENCE:
+            same &= equal(_take(records[name], self.known), self.column(name))
+        medium = _positions(self.column("media_id"), media["row_id"])
+        found[self.known[same]] = medium[same]
+        return found
+
+    def identify(self, rows: pa.Table) -> tuple[pa.Array, pa.Array]:
+        """Row ids and fingerprints of aligned rows; rows that are as they were keep theirs.
+
+        Args:
+            rows: all that a fingerprint is made of.
+        """
+        if not len(self.known):
+            return row_ids(record_keys(rows)), row_fingerprints(rows, ANNOTATIONS_FINGERPRINT)
+        ids = _merge(
+            len(rows),
+            self.known,
+            self.column("row_id"),
+            lambda rest: row_ids(record_keys(rows.select(_NAMED).take(rest))),
+        )
+        same = np.ones(len(self.known), bool)
+        for name in ANNOTATIONS_FINGERPRINT:
+            same &= equal(_take(rows[name], self.known), self.column(name))
+        prints = _merge(
+            len(rows),
+            self.known[same],
+            _take(self.column("row_fp"), np.flatnonzero(same)),
+            lambda rest: row_fingerprints(rows.take(rest), ANNOTATIONS_FINGERPRINT),
+        )
+        return ids, prints
 
 
 def record_keys(rows: pa.Table) -> pa.ChunkedArray:
@@ -77,56 +134,22 @@ def record_keys(rows: pa.Table) -> pa.ChunkedArray:
     return pc.binary_join_element_wise(*parts, pa.scalar("/", pa.large_string()))
 
 
-def still_matched(records: pa.Table, media: pa.Table, before: Before, at: Ints) -> Ints:
-    """(N,) the medium of each record whose earlier match stands, -1: to be matched anew.
-
-    Args:
-        at: (N,) of ``find_rows``.
-    """
-    found = np.full(len(records), -1, np.int64)
-    if not before.holds:
-        return found
-    holds = np.flatnonzero((at >= 0) & _in_streams(records, before.holds))
-    taken, earlier = pa.array(holds), pa.array(at[holds])
-    same = np.ones(len(holds), bool)
-    for name in _REFERENCE:
-        same &= equal(records[name].take(taken), before.rows[name].take(earlier))
-    medium = _positions(before.rows["media_id"].take(earlier), media["row_id"])
-    found[holds[same]] = medium[same]
-    return found
+def _find_rows(records: pa.Table, before: pa.Table) -> Ints:
+    if records.select(_NAMED).equals(before.select(_NAMED).cast(records.select(_NAMED).schema)):
+        return np.arange(len(records))
+    return _positions(record_keys(records), record_keys(before))
 
 
-def identify(rows: pa.Table, before: Before | None, at: Ints) -> tuple[pa.Array, pa.Array]:
-    """Row ids and fingerprints of aligned rows; those of rows that are as they were are kept.
-
-    Args:
-        rows: all that a fingerprint is made of.
-        at: (N,) of ``find_rows``; all -1 without ``before``.
-    """
-    if before is None or not (at >= 0).any():
-        return row_ids(record_keys(rows)), row_fingerprints(rows, ANNOTATIONS_FINGERPRINT)
-    known = np.flatnonzero(at >= 0)
-    taken, earlier = pa.array(known), pa.array(at[known])
-    ids = _merge(
-        len(rows),
-        known,
-        before.rows["row_id"].take(earlier),
-        lambda rest: row_ids(record_keys(rows.select(_NAMED).take(rest))),
-    )
-    same = np.ones(len(known), bool)
-    for name in ANNOTATIONS_FINGERPRINT:
-        same &= equal(rows[name].take(taken), before.rows[name].take(earlier))
-    prints = _merge(
-        len(rows),
-        known[same],
-        before.rows["row_fp"].take(earlier).filter(pa.array(same)),
-        lambda rest: row_fingerprints(rows.take(rest), ANNOTATIONS_FINGERPRINT),
-    )
-    return ids, prints
+def _take(column: pa.ChunkedArray, at: Ints) -> pa.ChunkedArray:
+    """``take``, without a copy where all are taken as they stand."""
+    as_is = len(at) == len(column) and bool((at == np.arange(len(at))).all())
+    return column if as_is else column.take(pa.array(at))
 
 
 def equal(old: pa.ChunkedArray, new: pa.ChunkedArray) -> Mask:
     """Where two columns of one type hold the same; null is null, floats are equal to the bit."""
+    if old.null_count == new.null_count == len(new):
+        return np.ones(len(new), bool)
     valid = [_mask(pc.is_valid(side)) for side in (old, new)]
     if pa.types.is_floating(new.type) or pa.types.is_fixed_size_list(new.type):
         bits = [_bits(side) for side in (old, new)]
@@ -179,5 +202,5 @@ def _merge(
     place = np.empty(length, np.int64)
     place[known] = np.arange(len(known))
     place[rest] = len(known) + np.arange(len(made))
-    both = pa.concat_arrays([values.combine_chunks().cast(made.type), made])
-    return both.take(pa.array(place))
+    kept = values.combine_chunks().cast(made.type)
+    return pa.concat_arrays([kept, made]).take(pa.array(place)) if len(made) else kept

@@ -1,14 +1,23 @@
-"""Labels and media that say again what an earlier one says."""
+"""Labels and media that say again what an earlier one says.
+
+Hashes tell which rows may be alike; only those few are compared.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from trainset.metadata.align.name_columns import Ints
+from trainset.metadata.align.name_columns import Ints, column, lengths, texts
+
+_Hashes = npt.NDArray[np.uint64]
+_FACTOR = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: multiplying spreads the bits
+_HEX_DIGITS = 64  # of a sha256
+_SAID = ["kind", "class", "bbox", "text", "geometry"]
 
 
 def repeated_labels(rows: pa.Table, at: Ints) -> tuple[Ints, Ints]:
@@ -22,57 +31,77 @@ def repeated_labels(rows: pa.Table, at: Ints) -> tuple[Ints, Ints]:
     """
     plain = pc.is_in(rows["kind"], pa.array(["record", "empty", "skipped"])).to_numpy()
     left = np.flatnonzero((at >= 0) & ~plain.astype(bool))
+    codes = (_codes(rows[name]) for name in ("kind", "class"))
+    hashes = _hashes([at, *codes, *_box_bits(rows["bbox"]).T])
+    left = left[_shared(hashes[left])]
+    if not len(left):
+        return left, left
     same = at[left]
-    # What differs early is not looked at again: few labels are left for the costly columns.
-    for column in _columns(rows):
-        left, same = _alike(left, same)
-        if not len(left):
-            return left, left
-        same = _combine(same, column.take(pa.array(left)))
-    left, same = _alike(left, same)
-    _, first, back = np.unique(same, return_index=True, return_inverse=True)
-    firsts = left[first][back]
-    again = firsts != left
-    return left[again], firsts[again]
+    for values in _columns(rows.select(_SAID).take(pa.array(left))):
+        codes_here = _codes(values)
+        # Made dense again before each column: products of sizes would overflow.
+        same = _codes(pa.array(same)) * (int(codes_here.max()) + 1) + codes_here
+    return _repeats(left, same)
 
 
 def repeated_media(media: pa.Table) -> tuple[Ints, list[str]]:
     """Media whose content an earlier row has, ascending, and the key of the first such row."""
-    known = np.flatnonzero(pc.is_valid(media["sha256"]).to_numpy())
-    left, same = _alike(known, _codes(media["sha256"].take(pa.array(known))))
-    if not len(left):
-        return left, []
-    _, first, back = np.unique(same, return_index=True, return_inverse=True)
-    firsts = left[first][back]
-    again = firsts != left
-    keys = media["key"].take(pa.array(firsts[again])).to_pylist()
-    return left[again], [f"same bytes as {key}" for key in keys]
+    left = np.flatnonzero(pc.is_valid(media["sha256"]).to_numpy())
+    digests = column(media["sha256"].drop_null())
+    if (lengths(digests) == _HEX_DIGITS).all():
+        words = texts(digests).data.reshape(-1, _HEX_DIGITS).view(np.int64)
+        shared = _shared(_hashes(words.T))
+        left, digests = left[shared], digests.take(pa.array(shared))
+    again, firsts = _repeats(left, _codes(digests))
+    keys = media["key"].take(pa.array(firsts)).to_pylist()
+    return again, [f"same bytes as {key}" for key in keys]
 
 
-def _columns(rows: pa.Table) -> Iterator[pa.ChunkedArray]:
-    yield rows["kind"]
-    yield rows["class"]
+def _repeats(rows: Ints, said: Ints) -> tuple[Ints, Ints]:
+    """Rows that say what an earlier one says, ascending, and the first that says so of each."""
+    _, first, back = np.unique(said, return_index=True, return_inverse=True)
+    firsts = rows[first][back]
+    again = firsts != rows
+    return rows[again], firsts[again]
+
+
+def _columns(rows: pa.Table) -> Iterable[pa.ChunkedArray]:
     boxes = rows["bbox"].combine_chunks()
-    for i in range(4):
-        side = pc.list_element(boxes, i)
-        yield pc.add(side, 0.0)  # -0 is 0
-    yield rows["text"]
-    yield rows["geometry"]
+    sides = (pc.add(pc.list_element(boxes, i), 0.0) for i in range(4))  # -0 is 0
+    return [rows["kind"], rows["class"], *sides, rows["text"], rows["geometry"]]
 
 
-def _alike(left: Ints, same: Ints) -> tuple[Ints, Ints]:
-    """Only those rows whose number another row has too; numbers made dense."""
-    codes = _codes(pa.array(same))
-    shared = np.bincount(codes)[codes] > 1 if len(codes) else np.zeros(0, bool)
-    return left[shared], codes[shared]
+def _box_bits(boxes: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """(N, 4) numbers that are equal where boxes are."""
+    array = boxes.combine_chunks()
+    sides = array.values.slice(array.offset * 4, len(array) * 4)
+    numbers = sides.to_numpy(zero_copy_only=False).reshape(-1, 4) + 0.0  # -0 is 0
+    numbers[np.isnan(numbers)] = np.nan  # there are many
+    if array.null_count:
+        numbers[array.is_null().to_numpy(zero_copy_only=False)] = 0
+    return numbers.view(np.int64)
 
 
-def _combine(same: Ints, column: pa.ChunkedArray) -> Ints:
-    codes = _codes(column)
-    return same * (int(codes.max(initial=0)) + 1) + codes
+def _hashes(columns: Iterable[Ints]) -> _Hashes:
+    """(N,) one number of all columns; rows of the same values have the same."""
+    found = np.uint64(0)
+    for values in columns:
+        mixed = (found ^ values.astype(np.uint64)) * _FACTOR
+        found = mixed ^ (mixed >> np.uint64(29))
+    return np.asarray(found)
 
 
-def _codes(column: pa.Array | pa.ChunkedArray) -> Ints:
-    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+def _shared(hashes: _Hashes) -> Ints:
+    """Where hashes stand that come more than once."""
+    ordered = np.sort(hashes)
+    repeated = ordered[1:][ordered[1:] == ordered[:-1]]
+    if not len(repeated):
+        return np.zeros(0, np.int64)
+    slots = np.minimum(np.searchsorted(repeated, hashes), len(repeated) - 1)
+    return np.flatnonzero(repeated[slots] == hashes)
+
+
+def _codes(values: pa.Array | pa.ChunkedArray) -> Ints:
+    array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
     codes: Ints = array.dictionary_encode("encode").indices.to_numpy().astype(np.int64)
     return codes

@@ -179,7 +179,7 @@ def _drift(before: Mapping[str, int], now: Mapping[str, int]) -> float | None:
     old, new = sum(before.values()), sum(now.values())
     if not old or not new:
         return None
-    names = before.keys() | now.keys()
+    names = sorted(before.keys() | now.keys())  # sums of floats depend on the order
     return sum(abs(before.get(n, 0) / old - now.get(n, 0) / new) for n in names) / 2
 
 
