@@ -24,13 +24,31 @@ def canonical_json(value: Any) -> bytes:
         return _ENCODER.encode(value).encode()
     # The form of ``json`` stays for ever; orjson's differs in numbers that are or may be written
     # with an exponent (1e16 for 1e+16), and in NaN and infinities, which are null.
-    if (
+    if not _is_usual(value) and (
         (b"0.0000" in found and any(_is_number(found, m.start() + 1) for m in _SMALL(found)))
         or (b"e" in found and any(_is_number(found, m.start()) for m in _EXPONENTS(found)))
-        or (b"null" in found and _holds_no_number(value))
+        or (b"u" in found and b"null" in found and _holds_no_number(value))  # one byte: fast
     ):
         return _ENCODER.encode(value).encode()
     return found
+
+
+def _is_usual(value: Any) -> bool:
+    """Whether no number of a small value is odd; many numbers are faster looked at as text."""
+    kind = value.__class__
+    if kind is list and len(value) > _FEW:
+        return False
+    for item in value.values() if kind is dict else value if kind is list else (value,):
+        kind = item.__class__
+        if kind is float:
+            if not (_LEAST <= item < _MOST or _LEAST <= -item < _MOST or item == 0):
+                return False
+        elif kind is list or kind is dict:
+            if not _is_usual(item):
+                return False
+        elif not (kind is str or kind is int or item is None or kind is bool):
+            return False
+    return True
 
 
 def _is_number(text: bytes, end: int) -> bool:
@@ -62,6 +80,8 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no canonical form")
 
 
+_LEAST, _MOST = 1e-4, 1e16  # numbers between are never written with an exponent
+_FEW = 8
 _FAST = (
     orjson.OPT_SORT_KEYS
     | orjson.OPT_PASSTHROUGH_DATETIME
@@ -83,7 +103,12 @@ def hash128(value: Any) -> str:
 
 def hash64(value: Any) -> int:
     """64-bit hash of a JSON-like value, as an unsigned integer."""
-    return int.from_bytes(hashlib.blake2b(canonical_json(value), digest_size=8).digest(), "big")
+    return int(hash64_hex(value), 16)
+
+
+def hash64_hex(value: Any) -> str:
+    """``hash64`` as 16 hex digits."""
+    return hashlib.blake2b(canonical_json(value), digest_size=8).hexdigest()
 
 
 def row_id(key: str) -> str:

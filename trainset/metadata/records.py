@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Sequence
+from itertools import repeat
+from operator import itemgetter
 from typing import Any
 
 import pyarrow as pa
 
-from trainset.identity import canonical_json, hash64
+from trainset.identity import canonical_json, hash64_hex
 from trainset.metadata.base import Rejected
 from trainset.tables.schema import ANNOTATIONS
 
@@ -26,7 +28,7 @@ QUARANTINE = pa.schema(
 )
 
 
-_PLAIN = frozenset((int, float))
+_NO_NUMBERS = frozenset((bool,))  # though ``float`` takes them
 
 
 class BadRecord(ValueError):
@@ -63,7 +65,7 @@ def record(
             "media_ref": media_ref,
             "kind": kind,
             "class": class_,
-            "bbox": None if bbox is None else [float(v) for v in bbox],
+            "bbox": None if bbox is None else [*map(float, bbox)],
             "geometry": None if geometry is None else canonical_json(geometry).decode(),
             "text": text,
             "score": score,
@@ -98,7 +100,7 @@ class NameRecords:
     def name(self, row: Record) -> Record:
         base = row["record_id"]
         if base is None:
-            base = f"{hash64(row):016x}"
+            base = hash64_hex(row)
         times = self._met[base] = self._met.get(base, 0) + 1
         row["record_id"] = base if times == 1 else f"{base}~{times}"
         return row
@@ -109,10 +111,10 @@ def to_table(rows: Iterable[Record], *, source: str, stream: str) -> pa.Table:
     rows = list(rows)
     same = {"source": source, "stream": stream}
     columns = [
-        pa.repeat(pa.scalar(same[field.name], field.type), len(rows))
-        if field.name in same
-        else pa.array([row[field.name] for row in rows], field.type)
-        for field in RECORDS
+        pa.repeat(pa.scalar(same[name], kind), len(rows))
+        if name in same
+        else pa.array([*map(itemgetter(name), rows)], kind)
+        for name, kind in zip(RECORDS.names, RECORDS.types, strict=True)
     ]
     return pa.Table.from_arrays(columns, schema=RECORDS)
 
@@ -144,19 +146,18 @@ def number(value: Any, what: str, *, fault: str = "bad-value") -> float:
     return found
 
 
-def numbers(values: Any, what: str) -> list[float]:
-    """A list of finite numbers. Raises BadRecord."""
+def numbers(values: Any, what: str | Sequence[str]) -> list[float]:
+    """A list of finite numbers; ``what`` names all of them, or each. Raises BadRecord."""
     if not isinstance(values, (list, tuple)):
         raise BadRecord("bad-geometry", f"{what} is {str(values)[:60]!r}, not a list of numbers")
-    if _PLAIN.issuperset(kinds := set(map(type, values))):  # many, and almost always all fine
-        try:
-            found = list(values) if int not in kinds else list(map(float, values))
-        except OverflowError:
-            pass  # ``number`` says which
-        else:
-            if math.isfinite(sum(found)):
-                return found
-    return [number(v, what, fault="bad-geometry") for v in values]
+    try:
+        found = [*map(float, values)]
+        if math.isfinite(sum(found)) and _NO_NUMBERS.isdisjoint(map(type, values)):
+            return found
+    except (TypeError, ValueError, OverflowError):
+        pass  # ``number`` says which
+    each = repeat(what, len(values)) if isinstance(what, str) else what
+    return [number(v, w, fault="bad-geometry") for v, w in zip(values, each, strict=True)]
 
 
 def box(values: Any, what: str = "bbox") -> list[float]:

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from trainset.identity import hash64
+from trainset.identity import hash64_hex
 from trainset.metadata.base import Rejected
 from trainset.metadata.formats.chunks import Chunk, Rows
 from trainset.metadata.formats.seen import Numbers, Seen, numbers_of
@@ -95,7 +95,7 @@ def _by_row(
                 faults.append(item)
             else:
                 if item["record_id"] is None:
-                    item["record_id"] = f"{hash64(item):016x}"
+                    item["record_id"] = hash64_hex(item)
                 places.append(i)
                 rows.append(item)
     return places, rows, faults

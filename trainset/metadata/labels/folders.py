@@ -23,7 +23,8 @@ from trainset.metadata.records import RECORDS, BadRecord, Record, rejected
 from trainset.stores.base import ObjectInfo, ReadStore
 
 _SAMPLE = 5  # files of a folder that are looked at; the rest is taken to be like them
-_AT_ONCE = 256  # files in flight; a bucket answers them side by side
+_WORKERS = 8  # a bucket answers them side by side
+_A_WORKER = 32  # files that one gets, one after the other
 
 
 def is_folder_format(name: str | None) -> bool:
@@ -143,26 +144,35 @@ def _read(
         facts: ``version size digest`` by key, as held; brought up to date.
         changed: keys of files that are read are added.
     """
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        for start in range(0, len(infos), _AT_ONCE):
-            some = infos[start : start + _AT_ONCE]
-            for info, data in zip(some, pool.map(store.get, [i.key for i in some]), strict=True):
-                digest = _digest(data)
-                same = facts.get(info.key, "").endswith(f" {digest}")
-                facts[info.key] = f"{info.version} {len(data)} {digest}"
-                if same:
-                    continue
-                changed.add(info.key)
-                place = store.uri(info.key)
-                try:
-                    yield from folder.format.read(
-                        data, stream=folder.stream, place=place, beside=beside
-                    )
-                except InputError as err:  # this file; the others are read all the same
-                    fault = BadRecord("bad-file", str(err))
-                    name = posixpath.basename(info.key)
-                    original = data.decode("utf-8", "replace")
-                    yield rejected(folder.stream, name, fault, original)
+    for info, data in _contents(store, infos):
+        digest = _digest(data)
+        same = facts.get(info.key, "").endswith(f" {digest}")
+        facts[info.key] = f"{info.version} {len(data)} {digest}"
+        if same:
+            continue
+        changed.add(info.key)
+        place = store.uri(info.key)
+        try:
+            yield from folder.format.read(data, stream=folder.stream, place=place, beside=beside)
+        except InputError as err:  # this file; the others are read all the same
+            fault = BadRecord("bad-file", str(err))
+            name = posixpath.basename(info.key)
+            original = data.decode("utf-8", "replace")
+            yield rejected(folder.stream, name, fault, original)
+
+
+def _contents(store: ReadStore, infos: Sequence[ObjectInfo]) -> Iterator[tuple[ObjectInfo, bytes]]:
+    """The files with their bytes, some at a time: a thread a file would cost more than reading."""
+
+    def get(some: Sequence[ObjectInfo]) -> list[bytes]:
+        return [store.get(info.key) for info in some]
+
+    with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
+        for start in range(0, len(infos), _WORKERS * _A_WORKER):
+            block = infos[start : start + _WORKERS * _A_WORKER]
+            shares = [block[i : i + _A_WORKER] for i in range(0, len(block), _A_WORKER)]
+            for share, data in zip(shares, pool.map(get, shares), strict=True):
+                yield from zip(share, data, strict=True)
 
 
 def _is_as_held(info: ObjectInfo, held: Mapping[str, str]) -> bool:

@@ -15,9 +15,10 @@ from typing import Any
 from trainset.errors import InputError
 from trainset.metadata.base import Rejected
 from trainset.metadata.labels.beside import medium_of
-from trainset.metadata.records import BadRecord, NameRecords, Record, number, record, rejected
+from trainset.metadata.records import BadRecord, NameRecords, Record, numbers, record, rejected
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
+_TAKEN = frozenset(("name", "bndbox", "part", "polygon"))
 
 
 def read_voc(data: bytes, *, stream: str, place: str) -> Iterator[Record | Rejected]:
@@ -80,7 +81,7 @@ def _row(
     attributes = {
         child.tag: _value(child)
         for child in item
-        if child.tag not in ("name", "bndbox", "part", "polygon")
+        if child.tag not in _TAKEN
     }
     if whole is not None:
         attributes["part_of"] = whole
@@ -99,9 +100,7 @@ def _box(item: ET.Element, first: float) -> list[float] | None:
     corners = item.find("bndbox")
     if corners is None:
         return None
-    x1, y1, x2, y2 = (
-        number(corners.findtext(name), name, fault="bad-geometry") for name in _CORNERS
-    )
+    x1, y1, x2, y2 = numbers([corners.findtext(name) for name in _CORNERS], _CORNERS)
     if x2 < x1 or y2 < y1:
         raise BadRecord("bad-geometry", f"corners {x1:g}, {y1:g} and {x2:g}, {y2:g} are swapped")
     return [x1 - first, y1 - first, x2 - x1 + first, y2 - y1 + first]
@@ -114,7 +113,7 @@ def _polygon(item: ET.Element) -> list[float]:
     else:
         n = len(item.findall("*")) // 2
         texts = [item.findtext(f"{axis}{i}") for i in range(1, n + 1) for axis in ("x", "y")]
-    found = [number(text, "polygon", fault="bad-geometry") for text in texts]
+    found = numbers(texts, "polygon")
     if len(found) < 6:
         raise BadRecord("bad-geometry", "a polygon needs three or more points")
     return found

@@ -8,7 +8,6 @@ Source: https://docs.ultralytics.com/datasets/ (detect, segment, obb, pose)
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,7 +18,7 @@ import yaml
 from trainset.metadata.base import Rejected
 from trainset.metadata.labels.beside import class_names, medium_of
 from trainset.metadata.labels.registry import Beside
-from trainset.metadata.records import BadRecord, NameRecords, Record, number, record, rejected
+from trainset.metadata.records import BadRecord, NameRecords, Record, numbers, record, rejected
 from trainset.metadata.tabular import decode
 
 _FAR = 2.0  # values beyond are pixels, not fractions that stick out
@@ -76,7 +75,7 @@ def _row(line: str, medium: str, names: dict[int, str] | None, points: _Keypoint
     first, *rest = line.split()
     if not first.isdecimal():
         raise BadRecord("bad-row", f"a YOLO line starts with a class number, not {first[:40]!r}")
-    values = [number(text, "a YOLO value", fault="bad-geometry") for text in rest]
+    values = numbers(rest, "a YOLO value")
     index = int(first)
     if names is not None and index not in names:
         raise BadRecord("unknown-class", f"class {index} is not among the {len(names)} names")
@@ -122,8 +121,8 @@ def _box(values: list[float]) -> dict[str, Any]:
 
 
 def _inside(values: list[float]) -> list[float]:
-    far = max((v for v in values), key=abs)
-    if math.fabs(far) > _FAR:
+    if max(values) > _FAR or min(values) < -_FAR:
+        far = max(values, key=abs)
         raise BadRecord("bad-geometry", f"{far:g} is no fraction of an image; YOLO has fractions")
     return values
 
