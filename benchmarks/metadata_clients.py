@@ -27,6 +27,7 @@ if _CLIENT == "trainset":
         "adbc_driver_postgresql.dbapi", "duckdb", "trainset.home", "trainset.tables.lance_store"
     )
     _import("trainset.metadata.tables.source", "trainset.metadata.tables.open")
+    _import("trainset.metadata.sql.postgres", "trainset.versions.git", "trainset.stores.local")
 elif _CLIENT in ("connectorx", "pandas"):
     _import(_CLIENT, "pyarrow.parquet", "sqlalchemy", "psycopg")
 

@@ -10,15 +10,14 @@ from flows.server import managed_server
 from trainset.model import RunSummary
 from trainset.run.summary import read_text
 from trainset.spec import DatasetSpec, load_spec
+from trainset.spec_media import BLOCK
 
 
 def run_flow(options: argparse.Namespace) -> int:
     """Run the flow that ``options.command`` names; returns the exit status."""
     spec = load_spec(options.spec)  # a fault in the spec is told before a server is started
     if options.dry_run:
-        from trainset.run.estimate import estimate_run
-
-        print(estimate_run(spec).text())
+        print(_run_estimate(spec))
         return 0
     with managed_server():
         state = _flow(options.command)(str(options.spec), **_parameters(options), return_state=True)
@@ -50,6 +49,17 @@ def run_verify(options: argparse.Namespace) -> int:
         return 1
     print(verify_text(found))
     return int(not found.ok)
+
+
+def _run_estimate(spec: DatasetSpec) -> str:
+    from trainset.run.estimate import estimate_run
+
+    if not any(source.from_.startswith(BLOCK) for source in spec.metadata):
+        return estimate_run(spec).text()
+    with managed_server():  # where the addresses of its databases are kept
+        from tasks.secret_blocks import open_block
+
+        return estimate_run(spec, open_block=open_block).text()
 
 
 def _verify_estimate(spec: DatasetSpec, options: argparse.Namespace) -> str:

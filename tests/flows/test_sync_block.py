@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from prefect.artifacts import Artifact
 from prefect.blocks.system import Secret
 from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL, PREFECT_HOME
 from services.postgres import PASSWORD, Postgres
 from services.tiny_source import TinySource, make_tiny_source
 
 from blocks.register import register_blocks
+from flows import adhoc
+from flows.__main__ import main
 from flows.sync_metadata import sync_metadata
 from flows.transfer_media import transfer_media
 from tasks.secret_blocks import open_block
@@ -67,6 +71,29 @@ def test_a_block_of_a_database_is_synced_and_its_password_is_nowhere(
             if path.is_file() and not path.is_socket():
                 data = path.read_bytes()
                 assert not [s for s in secrets if s in data], path
+
+
+def test_a_dry_run_looks_into_the_database_of_a_block_and_a_sync_shows_how_far_it_is(
+    tiny: TinySource,
+    postgres: Postgres,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(adhoc, "managed_server", nullcontext)  # the server of this test runs
+    url = postgres.new_database()
+    with psycopg.connect(url, autocommit=True) as db:
+        db.execute("CREATE TABLE reviews (id int PRIMARY KEY, file_name text, label text)")
+        db.execute("INSERT INTO reviews VALUES (1, '00.png', 'car'), (2, '01.png', 'bus')")
+        db.execute("ANALYZE reviews")
+    Secret(value=url).save("looked-at-db", overwrite=True)
+    tiny.write_spec(metadata=_entry(**{"from": "block:looked-at-db"}))
+    assert main(["sync-metadata", str(tiny.spec_file), "--dry-run"]) == 0
+    assert "db/reviews: about 2 rows" in capsys.readouterr().out
+    sync_metadata(str(tiny.spec_file))
+    shown = Artifact.get("sync-progress")
+    assert shown is not None
+    assert shown.data == 100.0
+    assert shown.description == "db: 2 records read, 1 of 1 streams looked at"
 
 
 def test_what_a_block_must_hold_is_said(tiny: TinySource) -> None:

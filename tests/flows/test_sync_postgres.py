@@ -29,6 +29,7 @@ from trainset.metadata.tables.source import sync_tables
 from trainset.model import RunSummary
 from trainset.run import local
 from trainset.run.context import RunContext, begin_run, end_run
+from trainset.run.estimate import estimate_run
 from trainset.run.publish import publish
 from trainset.run.reports import StageReport
 from trainset.spec import load_spec
@@ -94,6 +95,21 @@ def test_a_table_is_synced_its_rows_are_labels_and_nothing_new_is_no_commit(
     assert sorted(int(row["record_id"]) for row in labels) == list(range(1, 101))
     again = reviews.run()
     assert (again.status, again.commit) == ("unchanged", first.commit)
+
+
+def test_a_dry_run_says_how_many_rows_the_catalog_expects(reviews: Reviews) -> None:
+    reviews.db.execute("ANALYZE reviews")
+    reviews.say()
+    text = estimate_run(reviews.tiny.spec).text()
+    assert "db/reviews: about 100 rows, as its database estimates; all are read" in text
+    reviews.run()
+    reviews.db.execute("CREATE TABLE fresh (id int PRIMARY KEY)")
+    reviews.say(table=["reviews", "fresh"])
+    text = estimate_run(reviews.tiny.spec).text()
+    assert "about 100 rows, as its database estimates; the dataset has 100." in text
+    assert "db/fresh: rows that its database does not count" in text
+    reviews.say(table="nowhere")
+    assert "has no table 'nowhere'" in estimate_run(reviews.tiny.spec).text()
 
 
 def test_a_row_that_is_committed_late_arrives(reviews: Reviews, postgres: Postgres) -> None:

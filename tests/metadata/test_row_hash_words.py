@@ -39,6 +39,13 @@ def test_neither_chunks_nor_the_order_of_columns_matter() -> None:
     assert row_hashes(ROWS.slice(1), ROWS.column_names).equals(whole.slice(1))
 
 
+def test_many_rows_have_the_numbers_that_few_of_them_have() -> None:
+    texts = [f"{i}" * (i % 40) if i % 11 else None for i in range(40_000)]
+    table = pa.table({"t": pa.array(texts, pa.string())})
+    few = [row_hashes(table.slice(i, 999), ["t"]) for i in range(0, 40_000, 999)]
+    assert row_hashes(table, ["t"]).equals(pa.concat_arrays(few))
+
+
 def test_widened_numbers_and_columns_of_nothing_change_no_row() -> None:
     whole = row_hashes(ROWS, ["i", "f"])
     wide = ROWS.set_column(0, "i", ROWS["i"].cast(pa.int64()))

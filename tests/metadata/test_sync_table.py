@@ -102,6 +102,18 @@ def test_a_sync_with_nothing_changed_writes_nothing_and_reads_nothing(
     assert reader.rows_read == 0
 
 
+def test_when_nothing_came_the_stored_rows_are_not_fetched(
+    versions: VersionStore, reader: MemoryTables
+) -> None:
+    _run(versions, "r1", reader)
+    snapshot = versions.snapshot("main")
+    parts = [p for p in snapshot.list("meta/db/t/") if p.endswith(".parquet")]
+    assert parts
+    for path in parts:  # so that fetching one would fail; of a bucket, it would be a download
+        snapshot.fetch(path).unlink()
+    assert not _run(versions, "r2", reader, deletes="ignore")
+
+
 def test_updates_inserts_and_hard_deletes_arrive_and_only_changes_are_read(
     versions: VersionStore, reader: MemoryTables
 ) -> None:

@@ -74,7 +74,8 @@ class MemoryTables:
     def stream(self, name: str) -> TableStream:
         table = self.tables[name]
         cursor = "seq" if "seq" in table.schema.names else None
-        return TableStream(name=name, columns=table.schema, key=table.key, cursor=cursor)
+        rows = len(table.rows)
+        return TableStream(name=name, columns=table.schema, key=table.key, cursor=cursor, rows=rows)
 
     def open(self, stream: str, *, full: bool = False) -> MemorySession:
         if stream not in self.tables:

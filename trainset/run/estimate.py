@@ -9,31 +9,23 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pyarrow as pa
-
 from trainset.compute.context import processors
 from trainset.compute.registry import load_class
-from trainset.errors import NotFound
-from trainset.identity import row_id
-from trainset.metadata import open_reader
-from trainset.metadata.align import align_annotations
-from trainset.metadata.names import EXTENSIONS, extension
-from trainset.metadata.records import RECORDS
+from trainset.metadata.tables.open import OpenBlock
 from trainset.model import Credentials
 from trainset.report.wording import many, size, took
+from trainset.run.estimate_labels import LABELLED_FILES, ListedNames, match_labels, modality_of
+from trainset.run.estimate_tables import look_at_tables
 from trainset.run.plan_inputs import gone_keys, list_all, open_base
 from trainset.run.plan_tally import RuleLine, Tally
 from trainset.spec import DatasetSpec
 from trainset.stores.atomic import can_clone
-from trainset.transfer.base import SourceFile
 from trainset.transfer.plan import Planner
 from trainset.transfer.route import Router
 
 SECONDS_PER_FILE = 0.01  # listing, hashing, looking into and writing a small file
 BYTES_PER_S = 200e6  # one core hashing and writing
 START_S = 30.0  # server, imports
-LABELLED_FILES = 1_000_000  # above, labels are not matched in a dry run: names would fill memory
-_CHUNK = 10_000
 
 
 @dataclass(frozen=True)
@@ -56,6 +48,7 @@ class Estimate:
     repinning: int = 0  # of these, files that a row pins in another version
     read_bytes: int = 0  # of these, to look into them
     rules: tuple[RuleLine, ...] = ()  # what each rule of the spec would take
+    tables: tuple[str, ...] = ()  # of databases: what each is thought to hold
     faults: list[str] = field(default_factory=list)
 
     def lines(self) -> list[str]:
@@ -67,6 +60,7 @@ class Estimate:
             f"Transfer: {many(self.files, 'file')} ({size(self.bytes)}) to bring in, "
             f"{self.unchanged} there already{waiting}{missing}.",
             f"Labels: {many(self.records, 'record')}, of which {self.matched} match by name.",
+            *(f"  {table}." for table in self.tables),
             f"Compute: {sum(self.cells.values())} cells at most ({cells or 'nothing new'}).",
             f"Time: about {took(self.seconds)} on {many(processors(), 'core')}.",
         ]
@@ -89,8 +83,17 @@ class Estimate:
         return "\n".join(self.lines())
 
 
-def estimate_run(spec: DatasetSpec, credentials: Credentials | None = None) -> Estimate:
-    """Plan a run against the home's main, without a branch and without writing anything."""
+def estimate_run(
+    spec: DatasetSpec,
+    credentials: Credentials | None = None,
+    *,
+    open_block: OpenBlock | None = None,
+) -> Estimate:
+    """Plan a run against the home's main, without a branch and without writing anything.
+
+    Args:
+        open_block: looks up the databases that the spec names as blocks.
+    """
     base = open_base(spec, credentials)
     unlisted: dict[str, str] = {}
     planner = Planner(
@@ -103,23 +106,25 @@ def estimate_run(spec: DatasetSpec, credentials: Credentials | None = None) -> E
     )
     tally = Tally(spec)
     odd: Counter[str] = Counter()
-    names = _Names(LABELLED_FILES if spec.metadata else 0)
+    names = ListedNames(LABELLED_FILES if spec.metadata else 0)
     kinds: Counter[str] = Counter()
     for planned in planner.decide(
         list_all(spec, credentials, unlisted, lambda key, kind, why: odd.update([kind]))
     ):
         tally.add(planned)
         if planned.what == "move":
-            kinds[_modality(planned.file)] += 1
+            kinds[modality_of(planned.file)] += 1
         if planned.what not in ("skip", "fail"):
             names.add(planned.file)
     missing = sum(1 for _, was_missing in planner.missing() if not was_missing)
     moving = tally.sum("moving")
     cells = _cells(spec, kinds)
-    records, matched, faults = _labels(spec, names, credentials)
+    records, matched, faults = match_labels(spec, names, credentials)
+    tables = [look_at_tables(s, base.files, open_block) for s in spec.metadata if s.is_tables]
     work = sum(load_class(spec.columns[n].op).seconds_per_item * k for n, k in cells.items())
     read = moving.bytes - tally.adopting[1] + tally.read_in_place[1]
     seconds = START_S + moving.files * SECONDS_PER_FILE + read / BYTES_PER_S
+    seconds += sum(look.seconds for look in tables)
     local = None if "://" in spec.home else _existing(Path(spec.home))
     return Estimate(
         files=moving.files - tally.adopting[0],
@@ -133,6 +138,7 @@ def estimate_run(spec: DatasetSpec, credentials: Credentials | None = None) -> E
         rules=tally.rule_lines(),
         records=records,
         matched=matched,
+        tables=tuple(line for look in tables for line in look.said),
         cells=cells,
         seconds=seconds + work / processors(),
         free_bytes=None if local is None else shutil.disk_usage(local).free,
@@ -142,50 +148,9 @@ def estimate_run(spec: DatasetSpec, credentials: Credentials | None = None) -> E
             *unlisted.values(),
             *(f"{many(n, 'entry', 'entries')} left out: {kind}" for kind, n in odd.items()),
             *faults,
+            *(fault for look in tables for fault in look.faults),
         ],
     )
-
-
-class _Names:
-    """What label matching asks of the listing: about 0.3 KB a file, and no more than ``limit``."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit, self.over = limit, False
-        self._parts: list[pa.Table] = []
-        self._rows: list[tuple[str, str, str]] = []
-
-    def add(self, file: SourceFile) -> None:
-        if self.limit == 0 or self.over:
-            return
-        self._rows.append((file.key, file.uri, _modality(file)))
-        if len(self._rows) == _CHUNK:
-            self._pack()
-            self.over = len(self._parts) * _CHUNK > self.limit
-
-    def table(self) -> pa.Table:
-        """Columns of ``media`` that are known before a file is read."""
-        self._pack()
-        return pa.concat_tables(self._parts)
-
-    def _pack(self) -> None:
-        rows, self._rows = self._rows, []
-        self._parts.append(
-            pa.table(
-                {
-                    "row_id": pa.array([row_id(key) for key, _, _ in rows], pa.string()),
-                    "key": pa.array([key for key, _, _ in rows], pa.string()),
-                    "source_uri": pa.array([uri for _, uri, _ in rows], pa.string()),
-                    "sha256": pa.nulls(len(rows), pa.string()),
-                    "width": pa.nulls(len(rows), pa.int32()),
-                    "height": pa.nulls(len(rows), pa.int32()),
-                    "modality": pa.array([kind for _, _, kind in rows], pa.string()),
-                }
-            )
-        )
-
-
-def _modality(file: SourceFile) -> str:
-    return EXTENSIONS.get(extension(file.path), "other")
 
 
 def _cells(spec: DatasetSpec, kinds: Counter[str]) -> dict[str, int]:
@@ -194,30 +159,6 @@ def _cells(spec: DatasetSpec, kinds: Counter[str]) -> dict[str, int]:
         name: sum(kinds[m] for m in load_class(column.op).modalities)
         for name, column in spec.columns.items()
     }
-
-
-def _labels(
-    spec: DatasetSpec, names: _Names, credentials: Credentials | None
-) -> tuple[int, int, list[str]]:
-    """Records, matches by name, and what could not be read."""
-    if names.over:
-        return 0, 0, [f"above {names.limit:,} files a dry run does not look at labels"]
-    tables, uris, faults = [RECORDS.empty_table()], {}, []
-    for source in spec.metadata:
-        if source.is_tables:  # a dry run connects to no database
-            listed = ", ".join(source.tables)
-            faults.append(f"{source.name}: a dry run does not look into tables ({listed})")
-            continue
-        reader = open_reader(source, credentials)
-        try:
-            for stream in reader.discover():
-                uris[source.name, stream.name] = stream.uri or ""
-                tables += [batch.records for batch in reader.read(stream.name, {})]
-        except (NotFound, ValueError) as err:
-            faults.append(str(err))
-    records = pa.concat_tables([t.cast(RECORDS) for t in tables])
-    report = align_annotations(records, names.table(), spec.align, label_uris=uris).report
-    return report.records, report.matched_records, faults
 
 
 def _existing(path: Path) -> Path:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pyarrow as pa
 
 from trainset.metadata import open_reader
 from trainset.metadata.align import align_annotations
 from trainset.metadata.base import Rejected
-from trainset.metadata.counted import CountedReader, SyncProgress
+from trainset.metadata.counted import CountedReader, Tell
 from trainset.metadata.store import label_uris, load_records
 from trainset.metadata.sync import SyncReport, drop_unlisted, left_out_of_sync, sync_source
 from trainset.metadata.tables.open import OpenBlock, open_tables, salt_of
@@ -33,19 +33,19 @@ def sync_work(
     name: str,
     *,
     open_block: OpenBlock | None = None,
-    progress: Callable[[SyncProgress], None] | None = None,
+    progress: Tell | None = None,
 ) -> SyncResult:
     """Read what is new or changed in the metadata source ``name`` of the spec.
 
     Args:
         open_block: looks up the blocks that the spec names; asked in this process, for what it
             says is a secret.
-        progress: is told of every page of label files that is read.
+        progress: is told of every page that is read.
     """
     run = Run(context)
     source = next(s for s in context.spec.metadata if s.name == name)
     if source.is_tables:
-        report = _sync_tables(run, source, open_block)
+        report = _sync_tables(run, source, open_block, progress)
     else:
         report = _sync_files(run, source, progress)
     return SyncResult(
@@ -57,9 +57,7 @@ def sync_work(
     )
 
 
-def _sync_files(
-    run: Run, source: MetadataSource, progress: Callable[[SyncProgress], None] | None
-) -> SyncReport:
+def _sync_files(run: Run, source: MetadataSource, progress: Tell | None) -> SyncReport:
     reader = open_reader(source, run.context.credentials)
     return sync_source(
         reader if progress is None else CountedReader(reader, progress),
@@ -70,7 +68,9 @@ def _sync_files(
     )
 
 
-def _sync_tables(run: Run, source: MetadataSource, open_block: OpenBlock | None) -> SyncReport:
+def _sync_tables(
+    run: Run, source: MetadataSource, open_block: OpenBlock | None, progress: Tell | None
+) -> SyncReport:
     from trainset.metadata.tables.source import sync_tables  # late: drivers and a SQL engine
 
     return sync_tables(
@@ -81,6 +81,7 @@ def _sync_tables(run: Run, source: MetadataSource, open_block: OpenBlock | None)
         now=run.context.started_at,
         salt=salt_of(source, open_block),
         chunks=run.home.state / "chunks",
+        progress=progress,
     )
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from trainset.errors import NotFound
 from trainset.home import open_home
+from trainset.metadata.store import CommitFiles
 from trainset.model import Credentials
 from trainset.spec import DatasetSpec
 from trainset.stores import open_source
@@ -27,6 +28,7 @@ class Base(NamedTuple):
 
     commit: str | None
     media: Table | None
+    files: CommitFiles | None = None
 
     def to_index(self) -> BaseIndex:
         return BaseIndex.of({}) if self.media is None else BaseIndex.of_table(self.media)
@@ -41,8 +43,9 @@ def open_base(spec: DatasetSpec, credentials: Credentials | None) -> Base:
     head = home.versions.head()
     if head is None:
         return Base(None, None)
-    location, store = home.versions.snapshot(head.id).table("media"), LanceTableStore()
-    return Base(head.id, store.open(location) if store.exists(location) else None)
+    snapshot, store = home.versions.snapshot(head.id), LanceTableStore()
+    location = snapshot.table("media")
+    return Base(head.id, store.open(location) if store.exists(location) else None, snapshot)
 
 
 def gone_keys(

@@ -35,10 +35,10 @@ from trainset.metadata.sql.postgres_catalog import list_tables, quoted
 _CHUNK_BYTES = 8 << 20  # of the table with its long values; one is read as one is written
 _WRAP = 1 << 31
 _TID_RANGES = 140_000  # the version that finds a range of pages without reading the whole table
-_SETTINGS = (
-    "TimeZone = 'UTC'", "IntervalStyle = 'iso_8601'", "DateStyle = 'ISO'", "extra_float_digits = 1",
-    "bytea_output = 'hex'", "synchronize_seqscans = off",
-)  # fmt: skip
+_SETTINGS = {
+    "TimeZone": "UTC", "IntervalStyle": "iso_8601", "DateStyle": "ISO", "extra_float_digits": "1",
+    "bytea_output": "hex", "synchronize_seqscans": "off",
+}  # fmt: skip
 _IDENTITY = """
 SELECT (SELECT system_identifier FROM pg_control_system())::text || '/' ||
   CASE WHEN pg_is_in_recovery() THEN (SELECT timeline_id FROM pg_control_checkpoint())::text
@@ -54,9 +54,10 @@ class PostgresDatabase:
     def __init__(self, connection: SqlConnection) -> None:
         self._connection = connection
         self._db = AdbcConnection("postgresql", connection.libpq(), connection, {})
-        for setting in _SETTINGS:
-            self._db.run(f"SET {setting}")
-        self._version = int(self._one("SELECT current_setting('server_version_num') AS x"))
+        # In one question, for the server may be far away.
+        settings = [f"set_config('{name}', '{value}', false)" for name, value in _SETTINGS.items()]
+        version = f"SELECT current_setting('server_version_num') AS x, {', '.join(settings)}"
+        self._version = int(self._one(version))
         try:
             self._identity = str(self._one(_IDENTITY.replace(" AS id", " AS x")))
         except TrainsetError:  # some hosted servers keep these functions to themselves

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from trainset.metadata.tables.lookup import Lookup
 from trainset.metadata.tables.parts import LocalPart, keys_and_hashes, same_rows
 from trainset.metadata.tables.upsert import Counts, Index, Mask, Upsert, newest, news
 from trainset.metadata.tables.ways import Ways
@@ -88,7 +88,7 @@ def _overwritten(
 ) -> Comparison:
     kept = newest(index) & ~index.gone
     if live is not None:
-        kept &= pc.is_in(index.key, value_set=live).to_numpy(zero_copy_only=False)
+        kept &= Lookup(live).find(index.key) >= 0
     if compared:
         old = [keys_and_hashes(path, schema, ())[1] for path, _ in stored]
         if same_rows(np.concatenate([np.empty(0, np.uint64), *old]), index.hashes[kept]):

@@ -62,6 +62,11 @@ class Delta:
     def parts(self) -> list[LocalPart]:
         return self._writer.parts
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was read, not even what does not fit."""
+        return not self.rows and not self.rejected
+
     def read(self, session: TableSession, state: State) -> Index:
         """Read all rows since ``state``; the index of them in order of arrival.
 

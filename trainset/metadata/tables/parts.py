@@ -81,7 +81,7 @@ class PartWriter:
     def add(self, rows: pa.Table) -> None:
         if self._part is None:
             local = self._folder / f"{self._name}-{len(self.parts):05d}.parquet"
-            self._part = ParquetPart(local, self._schema, few_values=True)
+            self._part = ParquetPart(local, self._schema, by_values=True)
         self._part.add(rows)
         if self._part.rows >= PART_ROWS:
             self.flush()

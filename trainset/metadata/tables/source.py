@@ -7,6 +7,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from trainset.errors import InputError
+from trainset.metadata.counted import Counter, Tell
+from trainset.metadata.counted_tables import CountedTables
 from trainset.metadata.store import streams_of
 from trainset.metadata.sync import SyncReport, Tally, drop_stream
 from trainset.metadata.table_base import TableReader
@@ -25,6 +27,7 @@ def sync_tables(
     now: datetime,
     salt: bytes = b"",
     chunks: Path | None = None,
+    progress: Tell | None = None,
 ) -> SyncReport:
     """Bring the tables that the entry names up to date; write nothing where nothing changed.
 
@@ -34,13 +37,17 @@ def sync_tables(
     Args:
         salt: key of hashed columns.
         chunks: local folder that keeps what killed first reads had read.
+        progress: is told of every batch of rows that is read.
     Raises:
         ContractBroken: a table changed as its contract does not take.
         TransientError: try again.
     """
     tally = Tally(source.name)
     streams = {name: stream_name(name) for name in source.tables}
+    count = Counter(progress, of=len(streams))
+    reader = CountedTables(reader, count)
     for name, stream in streams.items():
+        count.begin(name)
         try:
             done = sync_table(
                 reader,
@@ -59,6 +66,8 @@ def sync_tables(
             tally.fail(stream, f"{source.name}/{name}", error)
             tally.keep(workspace, stream)
             continue
+        finally:
+            count.end()
         tally.notes += _notes(name, done)
         (tally.read if done.changed else tally.unchanged).append(stream)
         tally.keep(workspace, stream)

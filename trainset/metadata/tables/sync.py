@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
 
-from trainset.errors import InputError
 from trainset.identity import hash128
 from trainset.metadata.base import Rejected, State
 from trainset.metadata.store import (
@@ -21,13 +21,13 @@ from trainset.metadata.store import (
     read_state,
 )
 from trainset.metadata.table_base import TableReader, TableSession
-from trainset.metadata.tables.cast import NO_KEY, cast_values, plain_table
+from trainset.metadata.tables.cast import NO_KEY
 from trainset.metadata.tables.chunks import chunk_folder
 from trainset.metadata.tables.compare import compare
 from trainset.metadata.tables.contract import Evolution
 from trainset.metadata.tables.delta import Delta
 from trainset.metadata.tables.guard import check_misfits, check_vanished
-from trainset.metadata.tables.hashes import key_array
+from trainset.metadata.tables.live import live_keys
 from trainset.metadata.tables.mapping import ColumnMapping
 from trainset.metadata.tables.parts import LocalPart, with_system
 from trainset.metadata.tables.quarantine import standing
@@ -129,7 +129,15 @@ class _Sync:
             index = delta.read(session, state)
             live = None
             if delta.resumed or (ways.incremental and not session.unchanged):
-                live = self._live(session, ways, evolution.schema, delta)
+                live = live_keys(
+                    session,
+                    ways,
+                    evolution.schema,
+                    self.mapping,
+                    self.source.deletes,
+                    always=delta.resumed,  # what it had read before the kill may be gone since
+                    place=self.place,
+                )
             return self._store(evolution, delta, index, ways, live, state)
 
     def _delta(
@@ -151,31 +159,6 @@ class _Sync:
             token=hash128(began) if goes_on else None,
         )
 
-    def _live(
-        self, session: TableSession, ways: Ways, schema: pa.Schema, delta: Delta
-    ) -> pa.Array | None:
-        """Keys of the rows that the source has, as stored; None when deletes are not looked for.
-
-        A read that went on after a kill always needs them: what it had read may be gone since.
-        """
-        wanted = "detect" if delta.resumed else self.source.deletes
-        if wanted == "ignore" or (wanted is None and ways.mode != "incremental-upsert"):
-            return None
-        scan = session.live_keys()
-        if scan is None and self.source.deletes != "detect":
-            return None  # a connector: it has no word for what is gone
-        if scan is None:
-            raise InputError(
-                f"{self.place}: deletes: detect needs a source that can list its keys, and this "
-                "one cannot; say deletes: ignore, or mode: full-overwrite"
-            )
-        found = [key_array(schema.empty_table(), ways.key)]
-        for keys in scan:
-            rows = self.mapping.map(plain_table(keys))
-            columns = [cast_values(rows[n], schema.field(n).type)[0] for n in ways.key]
-            found.append(key_array(pa.table(columns, names=list(ways.key)), ways.key))
-        return pa.concat_arrays(found)
-
     def _store(
         self,
         evolution: Evolution,
@@ -186,6 +169,10 @@ class _Sync:
         state: State,
     ) -> TableSync:
         same_columns = self.held is not None and self.held.columns.equals(evolution.schema)
+        old = load_rejected(self.workspace, self.source.name, self.stream) if self.base else []
+        if self.base and same_columns and ways.incremental and live is None and delta.is_empty:
+            self._check_misfits(old, self.base.rows)  # that the spec allows may have changed
+            return self._as_it_was(self.base, delta, ways, state, old)
         columns, stored = with_system(evolution.schema), self._stored_parts()
         compared = compare(
             ways,
@@ -198,21 +185,16 @@ class _Sync:
         base_rows = sum(part.file.rows for part in stored)
         check_vanished(compared.counts.vanished, base_rows, self.source, self.place)
         parts = compared.parts(stored, delta.parts, index.gone)
-        old = load_rejected(self.workspace, self.source.name, self.stream) if self.base else []
         kept = old if ways.incremental or ways.appends else []
         rejected = standing(
             kept, delta.rejected, [(p.path, m) for p, m in parts], columns, ways.key
         )
         rows = sum(int(mask.sum()) for _, mask in parts)
-        keyless = sum(item.kind == NO_KEY for item in rejected)
-        check_misfits(rejected, rows + keyless, self.source, self.place)
-        writer = StreamWriter(self.workspace, self.folder, delta.folder, self.sync_id)
-        reached = state if delta.state is None else delta.state
+        self._check_misfits(rejected, rows)
         same = not compared.touched and same_columns and set(rejected) == set(old)
         if self.base and same and not ways.anew:
-            if ways.incremental and reached != state:
-                writer.put_state(reached)  # rows came again as they are: not a third time
-            return TableSync(self.base, changed=False, read=delta.rows, rejected=tuple(old))
+            return self._as_it_was(self.base, delta, ways, state, old)
+        writer = self._writer(delta)
         files = writer.put_rows(parts, columns, ordered=ways.appends)
         generation = self.held.generation if self.held else 0
         if generation == 0 or ways.anew or ways.mode == "full-overwrite":
@@ -236,9 +218,24 @@ class _Sync:
                 media_column=self.source.media_column,
             ),
         )
-        writer.put_state(reached)
+        writer.put_state(state if delta.state is None else delta.state)
         writer.put_manifest(manifest)  # last: it makes them true
         return TableSync(manifest, True, delta.rows, compared.counts, evolution, tuple(rejected))
+
+    def _as_it_was(
+        self, base: Manifest, delta: Delta, ways: Ways, state: State, old: Sequence[Rejected]
+    ) -> TableSync:
+        """No row changed; when rows came again as they are, the state saves them a third time."""
+        if ways.incremental and delta.state is not None and delta.state != state:
+            self._writer(delta).put_state(delta.state)
+        return TableSync(base, changed=False, read=delta.rows, rejected=tuple(old))
+
+    def _check_misfits(self, rejected: Sequence[Rejected], rows: int) -> None:
+        keyless = sum(item.kind == NO_KEY for item in rejected)
+        check_misfits(rejected, rows + keyless, self.source, self.place)
+
+    def _writer(self, delta: Delta) -> StreamWriter:
+        return StreamWriter(self.workspace, self.folder, delta.folder, self.sync_id)
 
     def _stored_parts(self) -> list[LocalPart]:
         files = self.base.files if self.base else ()

@@ -9,6 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from trainset.metadata.tables.lookup import Lookup
+
 Mask = NDArray[np.bool_]
 
 
@@ -72,7 +74,7 @@ class Upsert:
 
     def __init__(self, index: Index, live: pa.Array | None = None) -> None:
         self.counts = Counts()
-        self._live = live
+        self._live = None if live is None else Lookup(live)
         self._winners = np.flatnonzero(newest(index))
         self._keys = index.key.take(pa.array(self._winners))
         self._hashes = index.hashes[self._winners]
@@ -83,9 +85,8 @@ class Upsert:
 
     def dead(self, keys: pa.Array, hashes: NDArray[np.uint64]) -> Mask:
         """Which of these stored rows are replaced or deleted."""
-        found = pc.index_in(keys, value_set=self._keys)
-        met = pc.is_valid(found).to_numpy(zero_copy_only=False)
-        at = pc.fill_null(found, 0).to_numpy(zero_copy_only=False).astype(np.int64)
+        at = Lookup(self._keys).find(keys)
+        met = at >= 0
         at = at[met]
         same = (self._hashes[at] == hashes[met]) & ~self._gone[at] & ~self._met[at]
         self._met[at] = True
@@ -95,7 +96,7 @@ class Upsert:
         gone = int(self._gone[at].sum())
         vanished = 0
         if self._live is not None:
-            alive = pc.is_in(keys, value_set=self._live).to_numpy(zero_copy_only=False)
+            alive = self._live.find(keys) >= 0
             vanished = int((~alive).sum())
             dead |= ~alive
             changed = int((~same & ~self._gone[at] & alive[met]).sum())
@@ -111,7 +112,7 @@ class Upsert:
         """Which rows of the delta are stored, asked after the last ``dead``."""
         wanted = ~self._gone & ~self._same
         if self._live is not None and len(self._keys):
-            wanted &= pc.is_in(self._keys, value_set=self._live).to_numpy(zero_copy_only=False)
+            wanted &= self._live.find(self._keys) >= 0
         self.counts.added = int((wanted & ~self._met).sum())
         found = np.zeros(self._size, bool)
         found[self._winners[wanted]] = True
