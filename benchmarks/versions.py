@@ -37,6 +37,7 @@ def main() -> None:
         in_child("versions:make", home, rows)
         for _ in range(options.rounds):
             replayed = in_child("versions:replay_and_merge", home)
+            in_child("versions:check", home)
             plans = {name: in_child(f"versions:{name}", home) for name in ("plan", *PEERS)}
             for name, cpu in replayed.value.items():
                 costs.setdefault(name, []).append(cpu)
@@ -77,24 +78,25 @@ def replay_and_merge(home: str) -> dict[str, float]:
 
     copy = beside(home, "copy")
     shutil.copytree(home, copy, copy_function=os.link)  # nothing is ever written in place
-    os.link(f"{home}.arrow", f"{copy}.arrow")
-    try:
-        versions = open_home(copy).versions
-        workspace = versions.begin("theirs")
-        read_media(open_home(copy), "ours").count()  # starts Lance, which is not part of the work
-        replay_s, replayed = _timed(lambda: replay(versions, workspace))
-        made = replayed.workspace
+    versions = open_home(copy).versions
+    workspace = versions.begin("theirs")
+    read_media(open_home(copy), "ours").count()  # starts Lance, which is not part of the work
+    replay_s, replayed = _timed(lambda: replay(versions, workspace))
+    made = replayed.workspace
 
-        def end() -> None:
-            made.commit("theirs", {})
-            made.merge()
+    def end() -> None:
+        made.commit("theirs", {})
+        made.merge()
 
-        commit_s, _ = _timed(end)
-        check_merged(copy)
-    finally:
-        shutil.rmtree(copy)
-        os.unlink(f"{copy}.arrow")
+    commit_s, _ = _timed(end)
     return {"replay": replay_s, "commit": commit_s}
+
+
+def check(home: str) -> None:
+    """Raise unless the copy holds what it must; then remove it."""
+    copy = beside(home, "copy")
+    check_merged(copy, f"{home}.arrow")
+    shutil.rmtree(copy)
 
 
 def plan(home: str) -> tuple[float, dict[str, int]]:

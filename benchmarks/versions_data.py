@@ -36,7 +36,7 @@ class Edits(NamedTuple):
 
 
 def make_home(folder: str, rows: int) -> None:
-    """Make the home at ``folder`` and, beside it, ``expected.arrow``: all rows after the merge.
+    """Make the home at ``folder`` and, beside it, ``<folder>.arrow``: all rows after the merge.
 
     Main holds the run ``ours``; the run ``theirs``, from the same base, is not committed yet. Every
     home of one size is the same.
@@ -79,15 +79,14 @@ def read_media(home: Home, side: str) -> LanceTable:
     return store.open(versions.snapshot((main if side == "ours" else first).id).table("media"))
 
 
-def check_merged(folder: str) -> int:
-    """Raise unless main holds just the expected rows; gives their number."""
-    expected = feather.read_table(f"{folder}.arrow")
+def check_merged(folder: str, expected_rows: str) -> None:
+    """Raise unless main holds just the rows of the file ``expected_rows``."""
+    expected = feather.read_table(expected_rows)
     found = read_media(open_home(folder), "ours").scan(expected.column_names).read_all()
     found = found.sort_by("row_id")
     assert found["row_id"].equals(expected["row_id"]), "rows were lost or came back"
     for name in expected.column_names:
         assert found[name].cast(expected[name].type).equals(expected[name]), name
-    return len(found)
 
 
 def make_rows(rng: np.random.Generator, count: int) -> pa.Table:
