@@ -1,4 +1,4 @@
-"""Homes for the version tests: in a folder and in a bucket."""
+"""Homes for the version tests: in a folder, and in a bucket behind the B2-strict proxy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ def folder_home(tmp_path: Path) -> Home:
 
 @pytest.fixture(params=["git in a folder", "git in a bucket"])
 def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Reopen]:
-    """Opens the same home again and again; in a bucket each time on a machine of its own."""
+    """Opens the same home again and again; in a bucket each time on a machine of its own.
+
+    Nothing may ask the bucket for what B2 does not do.
+    """
+    bucket = None
     if request.param == "git in a folder":
 
         def opened() -> GitVersions:
@@ -36,4 +40,6 @@ def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Reopen]:
             store = bucket.store("home")
             return open_git(Home(store.url, store, state, HomeConfig()))
 
-    return opened
+    yield opened
+    if bucket is not None:
+        assert [r for r in bucket.proxy.requests if r.status in (400, 411, 501)] == []
