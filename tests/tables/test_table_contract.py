@@ -275,3 +275,39 @@ def test_files_are_enough_to_read_and_write_the_version(
     written.upsert(rows(("more", 5, "cat")))
     assert written.version == pinned.version + 1
     assert written.count() == len(before) + 1
+
+
+def test_rows_are_taken_by_id_and_those_that_are_not_there_are_left_out(
+    store: TableStore, at: TableLocation
+) -> None:
+    table = store.create(at, SCHEMA)
+    table.upsert(rows(*((str(n), n, None) for n in range(100))))
+    table.delete("x = 3")
+    found = table.take(pa.array(["5", "3", "99", "none"]), ["row_id", "x"]).read_all()
+    assert sorted(found.to_pylist(), key=lambda r: r["x"]) == [
+        {"row_id": "5", "x": 5},
+        {"row_id": "99", "x": 99},
+    ]
+    assert table.take(pa.array([], pa.string())).read_all().num_rows == 0
+    with pytest.raises(InputError, match="no column 'y'"):
+        table.take(pa.array(["5"]), ["y"])
+
+
+def test_versions_are_compared_without_the_rows_that_they_share(
+    store: TableStore, at: TableLocation, tmp_path: Path
+) -> None:
+    old = store.create(at, SCHEMA)
+    old.upsert(rows(*((str(n), n, None) for n in range(100))))
+    shutil.copytree(at.uri, tmp_path / "copy")
+    new = store.open(TableLocation(str(tmp_path / "copy")))
+    new.upsert(rows(("7", 70, None), ("100", 100, None)))
+    new.delete("x = 8")
+    views = old.unlike([new], ["row_id", "row_fp", "class"])
+    found = [{(r["row_id"], r["row_fp"]) for r in view.to_pylist()} for view in views]
+    assert {("7", 7), ("8", 8)} <= found[0]
+    assert {("7", 70), ("100", 100)} <= found[1]
+    shared = found[0] - {("7", 7), ("8", 8)}
+    assert shared == found[1] - {("7", 70), ("100", 100)}
+    if isinstance(old, LanceTable):
+        assert shared == set()
+    assert [view.num_rows for view in new.unlike([new], ["row_id"])] == [0, 0]

@@ -1,30 +1,37 @@
-"""One of several processes that merge into the same home. Usage: <home> <n> <runs>"""
+"""One of several processes that merge into the same home at the same moment. Usage: <home> <n>
+
+Says ``ready`` once its run is committed, merges when it is told to go on, then says ``merged <id>``
+with the commit that it was told main moved to.
+"""
 
 from __future__ import annotations
 
 import sys
 from typing import Any
 
-from version_rows import open_git, put_rows
+from version_rows import TABLES, open_git, put_rows
 
 from trainset.home import open_home
 from trainset.versions.base import MainMoved
 from trainset.versions.replay import replay
 
 
-def main(home: str, number: int, runs: int) -> None:
+def main(home: str, number: int) -> None:
     versions = open_git(open_home(home))
-    for m in range(runs):
-        workspace: Any = versions.begin(f"w{number}-{m}")
-        put_rows(workspace, "media", {f"w{number}-{m}": (number, str(m))})
-        while True:
-            assert workspace.commit(f"w{number}-{m}", {}) is not None
-            try:
-                workspace.merge()
-                break
-            except MainMoved:
-                workspace = replay(versions, workspace).workspace
+    workspace: Any = versions.begin(f"w{number}")
+    put_rows(workspace, "media", {f"new{number}": (number, "new"), f"k{number}": (-1, "changed")})
+    TABLES.open(workspace.table("media")).delete(f"key = 'gone{number}'")
+    assert workspace.commit(f"w{number}", {}) is not None
+    print("ready", flush=True)
+    sys.stdin.readline()
+    while True:
+        try:
+            print("merged", workspace.merge().id, flush=True)
+            return
+        except MainMoved:
+            workspace = replay(versions, workspace).workspace
+            assert workspace.commit(f"w{number}", {}) is not None
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    main(sys.argv[1], int(sys.argv[2]))

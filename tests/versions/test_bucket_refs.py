@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,8 @@ class MeetingStore(S3Store):
 
     def put(self, key: str, data: bytes, **options: Any) -> ObjectInfo:
         if "/refs/" in key:
-            self.meeting.wait(timeout=30)
+            with suppress(threading.BrokenBarrierError):  # the other one is done
+                self.meeting.wait(timeout=30)
         return super().put(key, data, **options)
 
 
@@ -99,6 +101,33 @@ def test_of_two_writers_that_found_the_ref_free_one_wins(
                 assert reader.all()["heads/main"] == news[winner]
     finally:
         MeetingStore.meeting = threading.Barrier(1)
+
+
+def test_of_two_machines_that_tag_at_once_each_has_a_tag_of_its_own(
+    s3_bucket: S3Bucket, tmp_path: Path
+) -> None:
+    first = machine(s3_bucket, tmp_path / "first")
+    commits = [run_once(first, f"r{n}", {"media": {"a": (n, "")}}).id for n in (1, 2)]
+    opened = []
+    for n in (1, 2):
+        (tmp_path / f"tags{n}").mkdir()
+        store = MeetingStore(s3_bucket.name, "home", s3_bucket.endpoint.credentials)
+        opened.append(open_git(Home(store.url, store, tmp_path / f"tags{n}", HomeConfig())))
+    MeetingStore.meeting = threading.Barrier(2)
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            waiting = [pool.submit(v.tag, "v1", c) for v, c in zip(opened, commits, strict=True)]
+            while not all(future.done() for future in waiting):  # the loser tags again, alone
+                if any(future.done() for future in waiting):
+                    MeetingStore.meeting.abort()
+                    MeetingStore.meeting = threading.Barrier(1)
+                threading.Event().wait(0.05)
+            names = [future.result() for future in waiting]
+    finally:
+        MeetingStore.meeting = threading.Barrier(1)
+    assert sorted(names) == ["v1", "v1.2"]
+    for versions in (*opened, first, machine(s3_bucket, tmp_path / "third")):
+        assert versions.tags() == dict(zip(names, commits, strict=True))
 
 
 def test_a_deleted_branch_can_be_made_again(s3_bucket: S3Bucket, tmp_path: Path) -> None:

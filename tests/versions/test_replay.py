@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +9,12 @@ import pyarrow as pa
 import pytest
 from version_rows import TABLES, Reopen, held, open_git, open_or_create, put_rows, run_once
 
-from trainset.home import Home, open_home
+from trainset.home import Home
 from trainset.tables.schema import ANNOTATIONS, computed_fields, finish_rows
 from trainset.versions.base import MainMoved
 from trainset.versions.filemerge import FileConflicts
 from trainset.versions.replay import replay
 from trainset.versions.rowmerge import RowConflicts
-
-HERE = Path(__file__).parent
 
 
 def fill(place: Any, values: dict[str, float]) -> None:
@@ -202,25 +198,3 @@ def test_files_without_a_rule_conflict_and_say_which(folder_home: Home) -> None:
     late.remove("notes.json")
     again, _ = replay(versions, late)
     assert again.read("_meta/functions/f.json") == b"early"
-
-
-def test_processes_that_merge_at_the_same_moment_lose_no_row(tmp_path: Path) -> None:
-    home = str(tmp_path / "home")
-    versions = open_git(open_home(home, create=True))
-    run_once(versions, "r0", {"media": {"start": (0, "0")}})
-    driver = [sys.executable, str(HERE / "merge_driver.py"), home]
-    workers = [
-        subprocess.Popen([*driver, str(n), "2"], stderr=subprocess.PIPE, text=True)
-        for n in range(4)
-    ]
-    for worker in workers:
-        _, errors = worker.communicate(timeout=200)
-        assert worker.returncode == 0, errors[-3000:]
-    versions = open_git(open_home(home))
-    expected = {f"w{n}-{m}": (n, str(m)) for n in range(4) for m in range(2)}
-    assert held(versions.snapshot("main"), "media") == {"start": (0, "0"), **expected}
-    assert len(list(versions.log())) == 9
-    for commit in versions.log():
-        snapshot = versions.snapshot(commit.id)
-        assert snapshot.table("media").uri == versions.home.store.uri("tables/media")
-        assert "start" in held(snapshot, "media")

@@ -204,6 +204,10 @@ class S3Store:
         """The bytes of one version of a key. Raises NotFound."""
         return get_bytes(self, key, 0, None, version_id)
 
+    def delete_version(self, key: str, version_id: str) -> None:
+        """Remove one version of a key for good. Raises AccessDenied where the key may not."""
+        self.request("delete", key, lambda: self.named("delete_object", key, VersionId=version_id))
+
     def open_version(self, key: str, version_id: str) -> BinaryIO:
         """As ``open``, of one version of a key."""
         return open_object(self, self._retrier, key, version_id)

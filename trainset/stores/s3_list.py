@@ -88,8 +88,6 @@ def delete_version(store: S3Store, key: str, version_id: str | None) -> None:
         store.delete(key)
         return
     try:
-        store.request(
-            "delete", key, lambda: store.named("delete_object", key, VersionId=version_id)
-        )
+        store.delete_version(key, version_id)
     except AccessDenied:
         store.delete(key)

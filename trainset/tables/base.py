@@ -61,6 +61,25 @@ class Table(Protocol):
         """
         ...
 
+    def take(self, ids: pa.Array, columns: Sequence[str] | None = None) -> pa.RecordBatchReader:
+        """The rows whose ``row_id`` is among ``ids``, in no order; what is not there is left out.
+
+        Cheap: only these rows are read, not the table.
+        """
+        ...
+
+    def unlike(self, others: Sequence[Table], columns: Sequence[str]) -> list[pa.Table]:
+        """Rows of this table and of each of ``others``, less those that surely are the same in all.
+
+        To compare versions of one table without reading what they share. How many rows are left
+        out is the engine's business (none will do); the same ones are left out of each.
+
+        Args:
+            columns: with ``row_id``; those that a table lacks count as null, and its result has
+                not got them either.
+        """
+        ...
+
     def upsert(
         self, rows: pa.Table, *, key: str = "row_id", empty: Sequence[str] = ()
     ) -> UpsertCounts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -10,6 +10,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from trainset.errors import InputError
+
+_LOOKED_UP = 200_000  # stored rows looked up at once
 
 Mask = NDArray[np.bool_]
 
@@ -29,8 +31,8 @@ def compare_rows(rows: pa.Table, stored: Iterable[pa.RecordBatch], key: str) -> 
     _check_unique(keys, key)
     prints = rows["row_fp"].combine_chunks() if "row_fp" in rows.column_names else None
     found, same = np.zeros(len(keys), dtype=bool), np.zeros(len(keys), dtype=bool)
-    for batch in stored:
-        at = pc.index_in(batch.column(0), value_set=keys)
+    for batch in _larger(stored):
+        at = pc.index_in(batch.column(0).combine_chunks(), value_set=keys)
         hit = at.is_valid()
         places = at.filter(hit)
         found[_numpy(places)] = True
@@ -38,6 +40,20 @@ def compare_rows(rows: pa.Table, stored: Iterable[pa.RecordBatch], key: str) -> 
             equal = pc.equal(batch.column(1).filter(hit), prints.take(places))
             same[_numpy(places)] = _numpy(equal.fill_null(False))
     return found, same
+
+
+def _larger(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Some hundred thousand rows at a time: each look-up makes the set of all keys anew."""
+    held: list[pa.RecordBatch] = []
+    count = 0
+    for batch in batches:
+        held.append(batch)
+        count += batch.num_rows
+        if count >= _LOOKED_UP:
+            yield pa.Table.from_batches(held)
+            held, count = [], 0
+    if held:
+        yield pa.Table.from_batches(held)
 
 
 def _check_unique(keys: pa.Array, name: str) -> None:

@@ -7,7 +7,7 @@ not used (facts/tables.md says why).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import lance
@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from trainset.errors import InputError, NotFound
-from trainset.tables import lance_fill, lance_search
-from trainset.tables.base import TableLocation, UpsertCounts
+from trainset.tables import lance_fill, lance_places, lance_search
+from trainset.tables.base import Table, TableLocation, UpsertCounts
 from trainset.tables.compare import compare_rows
 from trainset.tables.lance_errors import lance_errors
 
@@ -60,6 +60,25 @@ class LanceTable:
                 limit=limit,
                 fragment_readahead=1 if frugal else None,
             ).to_reader()
+
+    def take(self, ids: pa.Array, columns: Sequence[str] | None = None) -> pa.RecordBatchReader:
+        names = list(columns or self.schema.names)
+        self._known(names)
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            with self._errors():
+                yield from lance_places.read_ids(self.dataset, ids, names)
+
+        schema = pa.schema([self.schema.field(name) for name in names])
+        return pa.RecordBatchReader.from_batches(schema, batches())
+
+    def unlike(self, others: Sequence[Table], columns: Sequence[str]) -> list[pa.Table]:
+        tables = [self, *others]
+        sides = [table.dataset for table in tables if isinstance(table, LanceTable)]
+        if len(sides) == len(tables):
+            with self._errors():
+                return lance_places.read_unlike(sides, columns)
+        return [t.scan([c for c in columns if c in t.schema.names]).read_all() for t in tables]
 
     def upsert(
         self, rows: pa.Table, *, key: str = "row_id", empty: Sequence[str] = ()

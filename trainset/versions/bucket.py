@@ -2,22 +2,27 @@
 
 ``repo.git/objects/pack/*`` are immutable. A ref is ``repo.git/refs/heads/<name>/<seq>``: the object
 of the highest number holds the commit id. B2 has no conditional PUT, so after a PUT the store is
-asked which versions of that key exist: the oldest one counts, for writers and for readers, and any
-other is a lost race that nobody reads. A store that cannot list versions is read back instead,
-which tells the writer who was overwritten before it looked, but not after: two machines need a
-store with versions (B2 has them).
+asked which versions of that key exist: the oldest one counts, for writers and for readers. A writer
+whose version does not count has lost the race and takes it back. One that saw only its own version,
+because an older one showed late, believes that it won: its version stays, and ``forks`` heals it.
+
+A store that cannot list versions is read back instead, which tells the writer who was overwritten
+before it looked, but not after: two machines need a store with versions (B2 has them).
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from itertools import groupby
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from trainset.errors import NotFound
+from trainset.errors import AccessDenied, NotFound
 from trainset.stores.base import ObjectInfo, ObjectStore
 from trainset.versions.durable import write_whole
 from trainset.versions.locks import StoreLock
@@ -35,10 +40,17 @@ class Version(Protocol):
     @property
     def version_id(self) -> str: ...
 
+    @property
+    def etag(self) -> str: ...
+
 
 @runtime_checkable
 class VersionedStore(Protocol):
     """What a store adds that can keep old versions of its objects."""
+
+    def iter_versions(self, prefix: str) -> Iterator[tuple[str, Version]]:
+        """Versions of all keys below ``prefix``, by key, newest first, without delete markers."""
+        ...
 
     def list_versions(self, key: str) -> Sequence[Version]:
         """All versions of exactly ``key``, oldest first, without delete markers."""
@@ -46,13 +58,16 @@ class VersionedStore(Protocol):
 
     def get_version(self, key: str, version_id: str) -> bytes: ...
 
+    def delete_version(self, key: str, version_id: str) -> None: ...
+
 
 class BucketRefs:
     """Refs in a bucket; ``lock`` keeps the processes of this machine apart."""
 
     def __init__(self, store: ObjectStore, lock: StoreLock, cache: Path) -> None:
         self._store, self._lock, self._cache_file = store, lock, cache
-        self._cache: dict[str, str] | None = None
+        self._kept = self._read_cache()
+        self._cache = dict(self._kept)  # commits by tag, and by ETag (MD5) of a ref's object
 
     def all(self) -> Mapping[str, str]:
         return {name: commit for name, (_, commit) in self._tips().items() if commit != _GONE}
@@ -62,28 +77,39 @@ class BucketRefs:
             seq, found = self._tips().get(name, (0, _GONE))
             if (None if found == _GONE else found) != expected:
                 raise RefMoved(name, expected=expected, found=None if found == _GONE else found)
-            if name.startswith(TAGS):
-                self._store.put(f"{ROOT}/refs/{name}", f"{commit}\n".encode())
-            else:
-                self._put(name, seq + 1, commit, expected)
+            self._put(name, seq + 1, commit, expected)
 
     def delete(self, name: str) -> None:
         with self._lock:
             tip = self._tips().get(name)
             if tip is None:
                 return
-            if name.startswith(TAGS):
-                self._store.delete(f"{ROOT}/refs/{name}")
-            elif name.startswith(RUNS):  # has one writer: no other can mistake its numbers
+            if name.startswith(RUNS):  # has one writer: no other can mistake its numbers
                 for info in list(self._store.list(f"{ROOT}/refs/{name}/")):
                     self._store.delete(info.key)
             else:
                 self._put(name, tip[0] + 1, _GONE, tip[1])
 
+    def forks(self) -> Iterable[tuple[str, str]]:
+        """Branch and commit of every version that does not count."""
+        for name in self._tips():
+            if not name.startswith((TAGS, RUNS)):
+                for key, beside in self._beside(name):
+                    for version in beside:
+                        with suppress(NotFound):  # its writer took it back meanwhile
+                            yield name, self._read(key, version)
+
+    def withdraw(self, name: str, commit: str) -> None:
+        for key, beside in self._beside(name):
+            self._take_back(key, beside, commit)
+
     def _put(self, name: str, seq: int, commit: str, expected: str | None) -> None:
-        key = f"{ROOT}/refs/{name}/{seq:012d}"
+        key = f"{ROOT}/refs/{name}" if name.startswith(TAGS) else f"{ROOT}/refs/{name}/{seq:012d}"
         self._store.put(key, f"{commit}\n".encode())
-        if (winner := self._value(key)) != commit:
+        versions = self._versions(key)
+        winner = self._read(key, versions[0] if versions else None)
+        if winner != commit:
+            self._take_back(key, versions[1:], commit)
             raise RefMoved(name, expected=expected, found=winner)
 
     def _tips(self) -> dict[str, tuple[int, str]]:
@@ -97,42 +123,74 @@ class BucketRefs:
                 name, seq = match[1], int(match[2])
             if name not in newest or seq > newest[name][0]:
                 newest[name] = (seq, info)
-        known = self._known()
-        missing = {
-            f"{info.key} {info.version}": info.key
-            for _, info in newest.values()
-            if f"{info.key} {info.version}" not in known
-        }
-        if missing:
-            with ThreadPoolExecutor(THREADS) as pool:
-                values = pool.map(self._value, missing.values())
-                known.update(zip(missing, values, strict=True))
-            current = {f"{info.key} {info.version}" for _, info in newest.values()}
-            self._cache = {entry: value for entry, value in known.items() if entry in current}
-            write_whole(self._cache_file, json.dumps(self._cache).encode())
-            known = self._cache
-        return {
-            name: (seq, known[f"{info.key} {info.version}"]) for name, (seq, info) in newest.items()
-        }
+        with ThreadPoolExecutor(THREADS) as pool:
+            values = pool.map(self._value, (info for _, info in newest.values()))
+            tips = {n: (seq, v) for (n, (seq, _)), v in zip(newest.items(), values, strict=True)}
+        self._keep_cache({commit for _, commit in tips.values()})
+        return tips
 
-    def _known(self) -> dict[str, str]:
-        if self._cache is None:
-            try:
-                self._cache = json.loads(self._cache_file.read_bytes())
-            except (FileNotFoundError, json.JSONDecodeError):
-                self._cache = {}
-        return dict(self._cache or {})
+    def _value(self, info: ObjectInfo) -> str:
+        """The commit id that counts under a key: that of its oldest version.
 
-    def _value(self, key: str) -> str:
-        """The commit id that counts under ``key``: that of its oldest version.
-
-        A run's ref has one writer, who may delete it and begin again: there it is the newest.
+        A run's ref has one writer, who may delete it and begin again: there it is the newest. A tag
+        never moves, so it is asked for once.
         """
-        if isinstance(self._store, VersionedStore) and not key.startswith(f"{ROOT}/refs/{RUNS}"):
-            versions = self._store.list_versions(key)
-            if len(versions) > 1:
-                return self._store.get_version(key, versions[0].version_id).decode().strip()
-        return self._store.get(key).decode().strip()
+        name = info.key.removeprefix(f"{ROOT}/refs/")
+        if name.startswith(TAGS) and name in self._cache:
+            return self._cache[name]
+        versions = [] if name.startswith(RUNS) else self._versions(info.key)
+        etag = versions[0].etag if versions else info.version
+        found = self._cache.get(etag) or self._read(info.key, versions[0] if versions else None)
+        if name.startswith(TAGS):
+            self._cache[name] = found
+        return found
+
+    def _read(self, key: str, version: Version | None) -> str:
+        if version is None or not isinstance(self._store, VersionedStore):
+            data = self._store.get(key)
+        else:
+            data = self._store.get_version(key, version.version_id)
+        commit = data.decode().strip()
+        # Not the ETag that a listing told: the object may have changed since.
+        self._cache[hashlib.md5(data, usedforsecurity=False).hexdigest()] = commit
+        return commit
+
+    def _versions(self, key: str) -> Sequence[Version]:
+        """Oldest first; [] of a store that keeps none."""
+        return self._store.list_versions(key) if isinstance(self._store, VersionedStore) else []
+
+    def _beside(self, name: str) -> Iterator[tuple[str, Sequence[Version]]]:
+        """Keys of a branch that have versions that do not count, and these."""
+        if isinstance(self._store, VersionedStore):
+            found = self._store.iter_versions(f"{ROOT}/refs/{name}/")
+            for key, entries in groupby(found, key=lambda entry: entry[0]):
+                match = _SEQ.fullmatch(key.removeprefix(f"{ROOT}/refs/"))
+                versions = [version for _, version in entries]
+                if len(versions) > 1 and match is not None and match[1] == name:
+                    yield key, versions[:-1]
+
+    def _take_back(self, key: str, versions: Iterable[Version], commit: str) -> None:
+        if not isinstance(self._store, VersionedStore):
+            return
+        for version in versions:
+            # NotFound: another's, who took it back. AccessDenied: this key may not; then it stays,
+            # and is healed to nothing, as its rows are there already.
+            with suppress(NotFound, AccessDenied):
+                if self._read(key, version) == commit:
+                    self._store.delete_version(key, version.version_id)
+
+    def _read_cache(self) -> dict[str, str]:
+        try:
+            held: dict[str, str] = json.loads(self._cache_file.read_bytes())
+        except (FileNotFoundError, json.JSONDecodeError):
+            return {}
+        return held
+
+    def _keep_cache(self, current: Set[str]) -> None:
+        kept = {etag: commit for etag, commit in self._cache.items() if commit in current}
+        if kept != self._kept:
+            write_whole(self._cache_file, json.dumps(kept).encode())
+            self._cache, self._kept = dict(kept), kept
 
 
 class PackMirror:

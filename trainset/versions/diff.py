@@ -66,7 +66,7 @@ class RowChange:
 
 def diff_tables(before: Table | None, after: Table | None) -> RowDiff:
     """Compare by fingerprints; None stands for a table that is not there."""
-    ids, (old, new) = align([slim(before), slim(after)])
+    ids, (old, new) = align(slim([before, after]))
     stayed = old.present & new.present
     changed = stayed & (old.row != new.row)
     cells = {column: stayed & ~new.same_cells(old, column) for column in new.cells}

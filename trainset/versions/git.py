@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 
-from trainset.errors import InputError
+from trainset.errors import AccessDenied, InputError
 from trainset.model import Commit
 from trainset.versions.base import MAIN, Snapshot
+from trainset.versions.forks import heal_forks
 from trainset.versions.merging import merge_branch, roll_back
-from trainset.versions.refs import HEADS, TAGS, check_name
+from trainset.versions.refs import HEADS, TAGS, RefMoved, check_name
 from trainset.versions.runs import RunBranches
 from trainset.versions.snapshot import GitSnapshot
 from trainset.versions.store import unknown_ref
@@ -33,6 +35,13 @@ class GitVersions(RunBranches):
             in_place=commit.id in self.repository.line(refs.get(HEADS + MAIN)),
             checkouts=self.home.state / "checkouts",
         )
+
+    def repair(self) -> None:
+        """As ``RunBranches.repair``; heals forks of other machines as well."""
+        super().repair()
+        with self.lock.if_free() as held, suppress(AccessDenied):  # a reader's key heals nothing
+            if held:
+                heal_forks(self)
 
     def on_main(self, commit: str) -> bool:
         """Whether main ever stood at ``commit``: then its table versions are the home's."""
@@ -77,13 +86,18 @@ class GitVersions(RunBranches):
         """See ``VersionStore.tag``. A name that is on this very commit already is used again."""
         check_name("tag", name)
         with self.lock:
-            commit, taken, used, number = self.resolve(ref).id, self.tags(), name, 1
-            while used in taken and taken[used] != commit:
+            commit, taken, number = self.resolve(ref).id, self.tags(), 1
+            while True:
+                used = name if number == 1 else f"{name}.{number}"
+                if used in taken:
+                    if taken[used] == commit:
+                        return used
+                else:
+                    # RefMoved: another machine took the name at this very moment.
+                    with suppress(RefMoved):
+                        self.moving.move(TAGS + used, commit, expected=None)
+                        return used
                 number += 1
-                used = f"{name}.{number}"
-            if used not in taken:
-                self.moving.move(TAGS + used, commit, expected=None)
-            return used
 
     def merge(self, source: str, into: str = MAIN, *, message: str = "") -> Commit:
         return merge_branch(self, source, into, message=message)

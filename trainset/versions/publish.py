@@ -26,13 +26,19 @@ def published(store: ObjectStore) -> str | None:
         return None
 
 
-def publish(store: ObjectStore, repository: Repository, tip: str) -> None:
+def publish(
+    store: ObjectStore, repository: Repository, tip: str, *, since: str | None = None
+) -> None:
     """Publish everything from the last published commit to ``tip``; safe to repeat.
 
     Manifests have names of their own and are put plainly. Small files are copies for people and
     scripts that look into the home; readers of a commit take them from the commit.
+
+    Args:
+        since: publish from this commit on, whatever was published since: of a fork, both sides
+            gave the same names to different manifests.
     """
-    done = published(store)
+    done = since or published(store)
     if done == tip:
         return
     missing = list(takewhile(lambda commit: commit != done, repository.line(tip)))

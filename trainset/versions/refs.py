@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -46,6 +46,14 @@ class Refs(Protocol):
 
     def delete(self, name: str) -> None:
         """Remove a ref; no error when it is not there."""
+        ...
+
+    def forks(self) -> Iterable[tuple[str, str]]:
+        """Names and commits that races left beside the ones that count; see ``forks``."""
+        ...
+
+    def withdraw(self, name: str, commit: str) -> None:
+        """Take back what a lost race left of ``commit``: it is no fork any more."""
         ...
 
 
@@ -114,6 +122,12 @@ class FolderRefs:
             path = self._git / "refs" / name
             path.unlink(missing_ok=True)
             path.with_name(path.name + ".lock").unlink(missing_ok=True)
+
+    def forks(self) -> Iterable[tuple[str, str]]:
+        return ()  # the lock lets one move at a time
+
+    def withdraw(self, name: str, commit: str) -> None:
+        return
 
     def _packed(self) -> dict[str, str]:
         try:

@@ -132,9 +132,10 @@ def _plan_tables(
         target = into.table(name)
         is_new = not tables.exists(target)
         mine = tables.create(target, new.schema) if is_new else tables.open(target)
-        views = (slim(old), slim(mine), slim(new))
+        base_view, view, their_view = slim([old, mine, new])
         if name == ANNOTATIONS and moved:
-            views = (views[0], views[1], _held_back(views[0], views[2], old, new, moved))
+            their_view = _held_back(base_view, their_view, old, new, moved)
+        views = (base_view, view, their_view)
         merge = plan_table_slim(name, old, mine, new, views=views)
         if is_new or merge.plan.changes or set(new.schema.names) - set(mine.schema.names):
             merges.append(merge)

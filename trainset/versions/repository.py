@@ -106,6 +106,10 @@ class Repository:
         found = self._git.merge_base(a, b)
         return str(found) if found else None
 
+    def reaches(self, tip: str, commit: str) -> bool:
+        """Whether ``commit`` is ``tip`` or one of its ancestors, by any parent."""
+        return tip == commit or bool(self._git.descendant_of(tip, commit))
+
     def tree_id(self, commit: str) -> str:
         """Equal for two commits exactly when they hold the same."""
         return str(self._git[commit].tree_id)

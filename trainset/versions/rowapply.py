@@ -25,7 +25,7 @@ from trainset.versions.rowmerge import (
 from trainset.versions.rowstate import cell_parts, computed_columns, slim
 
 BATCH_ROWS = 20_000  # rows held in memory while they are carried over
-_IN_LIST = 1_000  # up to so many ids are asked for by name; above, the table is scanned
+_IN_LIST = 1_000  # ids that one query names
 
 
 @dataclass
@@ -55,9 +55,9 @@ class TableMerge:
 
     def _merged_rows(self, ids: pa.Array) -> pa.Table:
         """Whole rows for ``ids``: user columns theirs or merged, cells as the plan says."""
-        theirs = rows_of(self.theirs, ids)
-        ours = rows_of(self.ours, ids)
-        rows = theirs
+        rows = rows_of(self.theirs, ids)
+        cells = [part for column in self.plan.cells for part in cell_parts(column)]
+        ours = rows_of(self.ours, ids, ["row_id", *cells]) if cells else None
         if self.merged is not None:
             at = pc.index_in(ids, value_set=self.merged["row_id"].combine_chunks())
             for name in self.merged.column_names:
@@ -69,8 +69,8 @@ class TableMerge:
                 if part not in rows.column_names:
                     rows = rows.append_column(part, pa.nulls(rows.num_rows, kind))
                 mine = pa.array(choice[where] == OURS)
-                if part in ours.column_names:
-                    rows = _replaced(rows, part, ours[part], mine)
+                assert ours is not None
+                rows = _replaced(rows, part, ours[part], mine)
                 empty = pa.array(choice[where] == EMPTY)
                 rows = _replaced(rows, part, pa.nulls(rows.num_rows, kind), empty)
         return rows
@@ -89,8 +89,9 @@ class TableMerge:
 
 
 def plan_table(name: str, base: Table | None, ours: Table, theirs: Table) -> TableMerge:
-    """Plan the merge of one table; reads fingerprints of all rows, and the rows both changed."""
-    return plan_table_slim(name, base, ours, theirs, views=(slim(base), slim(ours), slim(theirs)))
+    """Plan the merge of one table; reads fingerprints, and the rows that both changed."""
+    base_view, view, their_view = slim([base, ours, theirs])
+    return plan_table_slim(name, base, ours, theirs, views=(base_view, view, their_view))
 
 
 def plan_table_slim(
@@ -162,46 +163,23 @@ def rows_of(
     schema = pa.schema([table.schema.field(n) for n in names])
     if len(ids) == 0:
         return schema.empty_table()
-    if len(ids) <= _IN_LIST:
-        found = table.scan(names, where=_in(ids)).read_all()
-    else:
-        found = pa.concat_tables(
-            [schema.empty_table(), *_scan_for(table, ids, names)], promote_options="none"
-        )
+    found = table.take(ids, names).read_all()
     at = pc.index_in(ids, value_set=found["row_id"].combine_chunks())
     if at.null_count and not missing_ok:
         raise KeyError(f"row {ids.filter(pc.is_null(at))[0].as_py()} went away while it was read")
     return found.take(at.drop_null())
 
 
-def _scan_for(table: Table, ids: pa.Array, names: list[str]) -> Iterator[pa.Table]:
-    """Matching rows, table by table of some hundred thousand: each look-up builds the set anew."""
-    held: list[pa.RecordBatch] = []
-    count = 0
-    reader = table.scan(names)
-    for batch in reader:
-        held.append(batch)
-        count += batch.num_rows
-        if count >= 5 * BATCH_ROWS:
-            yield _matching(held, ids)
-            held, count = [], 0
-    if held:
-        yield _matching(held, ids)
-
-
-def _matching(batches: list[pa.RecordBatch], ids: pa.Array) -> pa.Table:
-    rows = pa.Table.from_batches(batches)
-    return rows.filter(pc.is_in(rows["row_id"], value_set=ids))
-
-
 def _batches(table: Table, ids: pa.Array) -> Iterator[pa.Table]:
-    """The rows of ``ids`` in any order, a few at a time."""
-    if len(ids) == 0:
-        return
-    if len(ids) <= _IN_LIST:
-        yield rows_of(table, ids)
-    else:
-        yield from _scan_for(table, ids, list(table.schema.names))
+    """The rows of ``ids`` in any order, some ``BATCH_ROWS`` at a time."""
+    held: list[pa.RecordBatch] = []
+    for batch in table.take(ids) if len(ids) else ():
+        held.append(batch)
+        if sum(b.num_rows for b in held) >= BATCH_ROWS:
+            yield pa.Table.from_batches(held)
+            held = []
+    if held:
+        yield pa.Table.from_batches(held)
 
 
 def _slices(ids: pa.Array, size: int = BATCH_ROWS) -> Iterator[pa.Array]:

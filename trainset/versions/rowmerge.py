@@ -90,8 +90,12 @@ class MergePlan:
         return any(m.any() for m in masks) or any(self.fills(c).any() for c in self.cells)
 
     def fills(self, column: str) -> Mask:
-        """Rows of which only this computed cell (and its like) is taken from theirs."""
-        filled: Mask = (self.cells[column] == THEIRS) & ~(self.take | self.both | self.insert)
+        """Rows whose computed cell is taken from theirs by filling it, not with the whole row.
+
+        Rows that both sides changed are among them: merged, one may be as ours was, and an upsert
+        would pass it over.
+        """
+        filled: Mask = (self.cells[column] == THEIRS) & ~(self.take | self.insert)
         return filled
 
     def pick(self, mask: Mask) -> pa.Array:

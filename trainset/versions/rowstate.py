@@ -20,6 +20,8 @@ from trainset.tables.base import Table
 PARTS = ("__src", "__fn", "__err")
 CONTENT = "sha256"  # the column that says which bytes a row's cells were computed from
 
+EMPTY = pa.table({"row_id": pa.array([], pa.string()), "row_fp": pa.array([], pa.uint64())})
+
 Mask = NDArray[np.bool_]
 Codes = NDArray[np.int64]
 
@@ -46,11 +48,17 @@ def slim_columns(names: Sequence[str]) -> list[str]:
     return ["row_id", "row_fp", *([CONTENT] if CONTENT in names else []), *cells]
 
 
-def slim(table: Table | None) -> pa.Table:
-    """Read the slim view; of no table, an empty one."""
-    if table is None:
-        return pa.table({"row_id": pa.array([], pa.string()), "row_fp": pa.array([], pa.uint64())})
-    return table.scan(slim_columns(table.schema.names)).read_all()
+def slim(tables: Sequence[Table | None]) -> list[pa.Table]:
+    """Read the slim views of tables that are to be compared; of no table, an empty one.
+
+    Rows that all of them share are left out where the engine can tell without reading them.
+    """
+    there = [table for table in tables if table is not None]
+    names = [slim_columns(table.schema.names) for table in there]
+    if len(there) == len(tables):
+        return there[0].unlike(there[1:], list(dict.fromkeys(n for one in names for n in one)))
+    views = iter([t.scan(columns).read_all() for t, columns in zip(there, names, strict=True)])
+    return [EMPTY if table is None else next(views) for table in tables]
 
 
 @dataclass

@@ -51,9 +51,7 @@ class RunBranches(GitStore):
 
     def _runs(self, refs: Mapping[str, str]) -> Sequence[str]:
         committed = {n.removeprefix(RUNS) for n in refs if n.startswith(RUNS)}
-        root = self.home.state / "runs"
-        begun = {p.parent.relative_to(root).as_posix() for p in root.rglob(work.RECORD)}
-        return sorted(committed | begun)
+        return sorted(committed | set(work.find_records(self.home.state / "runs")))
 
     def _run_folder(self, run_id: str) -> Path:
         return self.home.state / "runs" / run_id
@@ -106,8 +104,23 @@ class RunBranches(GitStore):
                     raise MainMoved(base or "nothing", err.found or "nothing") from err
             if run.branch == MAIN:
                 publish(self.home.store, self.repository, self.refs()[target])
+            # Once more before it is said: an older version of the ref may have shown meanwhile.
+            found = self.refs().get(target)
+            if tip not in self.repository.line(found):
+                self.moving.withdraw(target, tip)
+                if run.branch == MAIN and found is not None:
+                    publish(self.home.store, self.repository, found, since=base)
+                raise MainMoved(base or "nothing", found or "nothing")
             self.end_run(run.run_id)
             return self.commit(tip, self.refs())
+
+    def discard_run(self, run: GitWorkspace) -> None:
+        """End a run that was not merged."""
+        with self.lock:
+            record = work.read_record(run.folder) or {}
+            if (tip := record.get("tip")) is not None:
+                self.moving.withdraw(HEADS + run.branch, tip)
+            self.end_run(run.run_id)
 
     def end_run(self, run_id: str) -> None:
         """Drop a run's branch and work tree."""
@@ -149,8 +162,11 @@ class RunBranches(GitStore):
                 except AccessDenied:
                     return  # a reader's key: snapshots then fall back on checkouts
             for run in self._runs(refs):
-                if run.startswith(INTERNAL) or self._is_merged(run, refs):
+                here = work.read_record(self._run_folder(run)) is not None
+                if self._is_merged(run, refs):
                     self.end_run(run)
+                elif run.startswith(INTERNAL) and here:  # else another machine's, at work
+                    self.begin(run).discard()
 
     def _is_merged(self, run: str, refs: Mapping[str, str]) -> bool:
         # The record knows the run's commit, too: another machine may have dropped its ref.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from trainset.errors import NotFound
 from trainset.model import Commit
 from trainset.stores.base import ObjectStore
 from trainset.tables.base import TableLocation
@@ -43,9 +44,7 @@ class GitSnapshot:
         version = self._tree.tables.get(name)
         if version is None:
             raise missing_table(name, f"commit {self.commit.id[:12]}", self._tree.tables)
-        # The manifest is looked for as well: a reader without the right to write cannot finish
-        # what a killed merge left unpublished.
-        if self._in_place and self._store.head(f"{TABLES}{name}/{manifest_name(version)}"):
+        if self._in_place and self._is_published(f"{TABLES}{name}/{manifest_name(version)}"):
             return TableLocation(
                 uri=self._store.uri(TABLES + name),
                 version=version,
@@ -54,6 +53,17 @@ class GitSnapshot:
         target = self._checkout / TABLES / name
         checkout_table(self._tree, name, self._pool, target)
         return TableLocation(uri=str(target), version=version)
+
+    def _is_published(self, manifest: str) -> bool:
+        """Whether the home holds the commit's own manifest.
+
+        A killed merge may have left it unpublished, two that raced each theirs under one name, and
+        a reader without the right to write cannot mend that.
+        """
+        try:
+            return self._store.get(manifest) == self._tree.read(manifest)
+        except NotFound:
+            return False
 
     def read(self, path: str) -> bytes:
         if (data := self._tree.read(path)) is not None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -188,7 +189,7 @@ class GitWorkspace:
         return self._versions.merge_run(self)
 
     def discard(self) -> None:
-        self._versions.end_run(self.run_id)
+        self._versions.discard_run(self)
 
 
 def read_record(folder: Path) -> dict[str, str | None] | None:
@@ -198,6 +199,14 @@ def read_record(folder: Path) -> dict[str, str | None] | None:
     except FileNotFoundError:
         return None
     return record
+
+
+def find_records(root: Path) -> Iterator[str]:
+    """Paths below ``root`` of the folders that hold a work tree."""
+    for folder, below, names in os.walk(root):  # passes over what goes away meanwhile
+        if RECORD in names:
+            below.clear()
+            yield Path(folder).relative_to(root).as_posix()
 
 
 def make_record(folder: Path, *, base: str | None, branch: str) -> dict[str, str | None]:
