@@ -144,16 +144,18 @@ def open_home(
         InputError: the home was written by a newer layout.
     """
     store = open_store(url, credentials, options)
-    if store.head(CONFIG) is None:
+    try:
+        text = store.get(CONFIG)
+    except NotFound as err:
         if not create:
             raise NotFound(
                 f"{url} holds no dataset ({CONFIG} is not there); make one with "
                 "'python -m flows pipeline dataset.yaml', or mend the path"
-            )
-        body = json.dumps(HomeConfig().model_dump(), indent=2) + "\n"
-        store.put(CONFIG, body.encode(), content_type="application/json")
+            ) from err
+        text = (json.dumps(HomeConfig().model_dump(), indent=2) + "\n").encode()
+        store.put(CONFIG, text, content_type="application/json")
     try:
-        raw = json.loads(store.get(CONFIG))
+        raw = json.loads(text)
         if raw.get("layout", 0) > LAYOUT:
             raise InputError(
                 f"{url} has layout {raw['layout']}, this version of trainset reads up to {LAYOUT}; "

@@ -1,24 +1,20 @@
-"""One HTTP request and its reply; what goes wrong is raised as botocore would raise it."""
+"""One HTTP request and its reply; what goes wrong is raised as botocore would raise it.
+
+botocore is loaded when the first thing goes wrong: it costs more than a hundred small files.
+"""
 
 from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
-
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectionClosedError,
-    ConnectTimeoutError,
-    EndpointConnectionError,
-    ReadTimeoutError,
-    SSLError,
-)
-from botocore.parsers import create_parser
+from typing import TYPE_CHECKING
 
 from trainset.stores.connections import Pool
 from trainset.stores.sender import Body, Pace, split_body
 from trainset.stores.wire import Connection, Reply
+
+if TYPE_CHECKING:
+    from botocore.exceptions import BotoCoreError, ClientError
 
 _ERROR_BYTES = 2**16  # of an error's text, at most
 
@@ -110,6 +106,9 @@ class Exchange:
             raise _Fault(broken or err, whole=broken is None) from err
 
     def _refuse(self, operation: str, connection: Connection, reply: Reply) -> None:
+        from botocore.exceptions import ClientError
+        from botocore.parsers import create_parser
+
         try:
             text = reply.read(_ERROR_BYTES)
         except OSError:
@@ -135,20 +134,26 @@ def keep(pool: Pool, connection: Connection, reply: Reply) -> None:
 
 def network_error(err: Exception, endpoint: str) -> BotoCoreError:
     """botocore's error for a connection that broke."""
+    from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
+
     return _as_botocore(err, endpoint, ReadTimeoutError, ConnectionClosedError)
 
 
 def _connect_error(err: OSError, endpoint: str) -> BotoCoreError:
+    from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError
+
     return _as_botocore(err, endpoint, ConnectTimeoutError, EndpointConnectionError)
 
 
 def _as_botocore(
     err: Exception, endpoint: str, late: type[BotoCoreError], other: type[BotoCoreError]
 ) -> BotoCoreError:
+    from botocore.exceptions import SSLError
+
     kind = other
     if isinstance(err, ssl.SSLError):
         kind = SSLError
-    elif isinstance(err, TimeoutError):
+    elif isinstance(err, TimeoutError | BlockingIOError):  # the latter: the system's time limit
         kind = late
     found: BotoCoreError = kind(endpoint_url=endpoint, error=err)
     return found

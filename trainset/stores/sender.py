@@ -1,4 +1,4 @@
-"""``Sender``: the three requests that carry bytes. All other requests of a store are boto3's.
+"""``Sender``: the requests that carry bytes, and the listing. All others of a store are boto3's.
 
 Contract (tests/stores/test_senders.py runs over every implementation):
 
@@ -21,6 +21,7 @@ from functools import lru_cache
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from trainset.errors import NotSupported, SourceChanged
+from trainset.stores.s3_page import PAGE, Page
 
 BLOCK = 2**16  # bytes that are read, paced and sent at once: more would not stay in the CPU's cache
 JOINED = 2**18  # a body in memory up to this size goes out at once
@@ -140,6 +141,16 @@ class Sender(Protocol):
 
         Args:
             etag: the version that is wanted; another one is refused (412).
+        """
+        ...
+
+    def list_page(
+        self, prefix: str, *, start_after: str = "", token: str | None = None, limit: int = PAGE
+    ) -> Page:
+        """At most ``limit`` (1 … 1,000) objects whose name starts with ``prefix``, ascending.
+
+        Args:
+            token: of the page before.
         """
         ...
 
