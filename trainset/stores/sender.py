@@ -23,7 +23,7 @@ from typing import Any, BinaryIO, NamedTuple, Protocol
 from trainset.errors import NotSupported, SourceChanged
 from trainset.stores.s3_page import PAGE, Page
 
-BLOCK = 2**16  # bytes that are read, paced and sent at once: more would not stay in the CPU's cache
+BLOCK = 2**18  # bytes that are read, paced and sent at once: more would not stay in the CPU's cache
 JOINED = 2**18  # a body in memory up to this size goes out at once
 
 Pace = Callable[[int], None]  # told of bytes before they go out, or after they came in; may wait
@@ -39,7 +39,7 @@ class Piece:
     length: int
 
     def blocks(self) -> Iterator[bytes]:
-        """The bytes, 64 KiB at a time. Raises SourceChanged where the file has become shorter."""
+        """The bytes, block by block. Raises SourceChanged where the file has become shorter."""
         handle, at, end = self.source.fileno(), self.offset, self.offset + self.length
         while at < end:
             block = os.pread(handle, min(BLOCK, end - at), at)

@@ -17,6 +17,7 @@ _HEAD = 2**16  # bytes of a reply's head, or of a line in its body, at most
 _HEADERS = 200  # of a reply, at most
 _JOIN = 2**18  # a body up to this size goes out in one buffer with its head
 _BUFFER = 2**14  # of what comes in: small replies in one read
+_FIELD = re.compile(r"^([^:\n]*):[ \t]*(.*?)[ \t\r]*$", re.MULTILINE)
 _BEGIN, _END_OF_HEAD = b"HTTP/1.", re.compile(rb"\r?\n\r?\n")
 
 
@@ -207,19 +208,15 @@ class Connection:
             OSError: none came, or it is no HTTP/1.1.
         """
         while True:
-            first, *lines = self._incoming.head().split("\n")
+            first, _, lines = self._incoming.head().partition("\n")
             version, _, rest = first.partition(" ")
             code, _, reason = rest.strip().partition(" ")
             if not (code.isascii() and code.isdigit()):
                 raise WireError(f"{first[:40]!r} is no reply of an HTTP server")
-            if len(lines) > _HEADERS:
-                raise WireError(f"the reply has {len(lines)} headers; {_HEADERS} are read")
-            headers = {}
-            for line in lines:
-                name, colon, value = line.partition(":")
-                if not colon:
-                    raise WireError(f"{line[:40]!r} is no header of a reply")
-                headers[name.lower()] = value.strip()
+            fields = _FIELD.findall(lines)
+            if len(fields) != (lines.count("\n") + 1 if lines else 0) or len(fields) > _HEADERS:
+                raise WireError(f"{lines[:200]!r} are no headers of a reply, or more than can be")
+            headers = {name.lower(): value for name, value in fields}
             if version == "HTTP/1.0":
                 headers.setdefault("connection", "close")
             if int(code) >= 200:

@@ -70,11 +70,14 @@ class Places:
 
     def of(self, decision: Decision) -> Place:
         """Where a decision sends a file."""
-        key = replace(decision, rule=None)
-        with self._guard:
-            if key not in self._known:
-                self._known[key] = self._make(key)
-            return self._known[key]
+        place = self._known.get(decision)
+        if place is None:
+            with self._guard:
+                key = replace(decision, rule=None)
+                if key not in self._known:
+                    self._known[key] = self._make(key)
+                place = self._known[decision] = self._known[key]
+        return place
 
     def _make(self, decision: Decision) -> Place:
         media = self._home.config.media
