@@ -23,6 +23,7 @@ from trainset.errors import (
     UploadLost,
 )
 from trainset.stores.clock import clock_of
+from trainset.stores.exchange import Refused
 from trainset.stores.seam import Seam
 
 if TYPE_CHECKING:
@@ -55,13 +56,15 @@ def _ours(
 ) -> TrainsetError | None:
     if isinstance(err, TrainsetError) or not isinstance(err, Exception):
         return None
+    if isinstance(err, Refused):
+        return _from_reply(err, what, key, bucket, endpoint)
     # Late: urllib3 and more come with them, and most runs meet no error.
     from botocore import exceptions as boto
     from urllib3.exceptions import HTTPError
 
-    place = f"{what} {key!r} in bucket {bucket!r} at {endpoint}"
     if isinstance(err, boto.ClientError):
-        return _from_reply(err, place, key, bucket, endpoint)
+        return _from_reply(err, what, key, bucket, endpoint)
+    place = _place(what, key, bucket, endpoint)
     if isinstance(err, boto.SSLError):
         if "CERTIFICATE" in str(err).upper():
             return InputError(f"{place}: {err}; check the endpoint's name and certificate")
@@ -87,9 +90,14 @@ def _ours(
     return None
 
 
+def _place(what: str, key: str, bucket: str, endpoint: str) -> str:
+    return f"{what} {key!r} in bucket {bucket!r} at {endpoint}"
+
+
 def _from_reply(
-    err: ClientError, place: str, key: str, bucket: str, endpoint: str
+    err: ClientError | Refused, what: str, key: str, bucket: str, endpoint: str
 ) -> TrainsetError:
+    place = _place(what, key, bucket, endpoint)
     error: dict[str, Any] = err.response.get("Error", {})
     meta: dict[str, Any] = err.response.get("ResponseMetadata", {})
     code, status = str(error.get("Code", "")), int(meta.get("HTTPStatusCode", 0))

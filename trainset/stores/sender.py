@@ -6,7 +6,8 @@ Contract (tests/stores/test_senders.py runs over every implementation):
 - The caller knows the body's sha256; it is signed, so a server that checks it refuses other bytes.
 - ``extra`` holds S3's own parameters under boto3's names: ``Metadata``, ``ContentType``,
   ``ContentMD5``, ``ObjectLockMode``, ``SSECustomerKey`` …; values as they go over the wire.
-- Faults are raised as botocore raises them: ``s3_errors.translated`` is the seam for both.
+- Faults are raised as botocore raises them, a refusal also as ``exchange.Refused``:
+  ``s3_errors.translated`` is the seam for all.
 - No request is repeated when the store may have taken it for a new version.
 """
 
