@@ -14,7 +14,8 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from trainset.model import Credentials
-from trainset.stores.s3_client import make_client, region_of
+from trainset.stores.endpoint import region_of
+from trainset.stores.s3_client import make_client
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 

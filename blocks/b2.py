@@ -14,7 +14,8 @@ from pydantic import ConfigDict, Field, SecretStr, field_validator
 from trainset.model import Credentials
 from trainset.stores import open_store
 from trainset.stores.base import ObjectStore
-from trainset.stores.s3_client import make_client, normal_endpoint, region_of
+from trainset.stores.endpoint import normal_endpoint, region_of
+from trainset.stores.s3_client import make_client
 from trainset.stores.s3_probe import is_customer_key
 
 _LOGO = "https://www.backblaze.com/favicon.ico"  # fetched by the browser, never by us

@@ -76,7 +76,7 @@ def _key(key_id: str) -> Check:
 
 
 def _endpoint(endpoint: str) -> Check:
-    from trainset.stores.s3_client import normal_endpoint, region_of
+    from trainset.stores.endpoint import normal_endpoint, region_of
 
     try:
         normal = normal_endpoint(endpoint)

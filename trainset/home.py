@@ -158,15 +158,18 @@ def open_home(
         store, config = _open_on_lakefs(url, None, credentials, options, create=create)
     else:
         store = open_store(url, credentials, options)
-        wanted = versions or GIT
-        if store.head(CONFIG) is None:
+        try:
+            text = store.get(CONFIG)
+        except NotFound as err:
             if not create:
-                raise _no_home(url)
-            if wanted == GIT:
-                store.put(CONFIG, encode_config(HomeConfig()), content_type="application/json")
+                raise _no_home(url) from err
+            if versions in (None, GIT):
+                text = encode_config(HomeConfig())
+                store.put(CONFIG, text, content_type="application/json")
             else:
-                _open_on_lakefs(wanted, store, credentials, options, create=True)
-        config = decode_config(store.get(CONFIG), url)
+                _open_on_lakefs(versions, store, credentials, options, create=True)
+                text = store.get(CONFIG)
+        config = decode_config(text, url)
     if versions not in (None, config.versions):
         raise InputError(
             f"{url} has its versions in {config.versions}, not in {versions}; open it as it is, or "

@@ -6,6 +6,7 @@ import hashlib
 import os
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,11 +24,11 @@ from trainset.errors import (
 )
 from trainset.model import Credentials
 from trainset.stores import open_store
+from trainset.stores.endpoint import normal_endpoint, region_of
 from trainset.stores.local import LocalStore
 from trainset.stores.parts import part_bytes
 from trainset.stores.retry import Retrier, Throttled
 from trainset.stores.s3 import S3Store
-from trainset.stores.s3_client import normal_endpoint, region_of
 
 MIB = 2**20
 
@@ -59,13 +60,13 @@ def test_one_put_is_one_request(s3_bucket: S3Bucket) -> None:
     assert store.head("a").sha256 == hashlib.sha256(b"x" * 1000).hexdigest()  # type: ignore[union-attr]
 
 
-def test_a_listing_takes_one_request_a_page(s3_bucket: S3Bucket) -> None:
+def test_a_listing_takes_one_request_a_page(
+    s3_bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = s3_bucket.store()
     for i in range(5):
         store.put(f"{i}", b"")
-    store.client.meta.events.register(
-        "before-parameter-build.s3.ListObjectsV2", lambda params, **_: params.update(MaxKeys=2)
-    )
+    monkeypatch.setattr(store.sender, "list_page", partial(store.sender.list_page, limit=2))
     s3_bucket.proxy.reset()
     assert [i.key for i in store.list(start_after="0")] == ["1", "2", "3", "4"]
     assert s3_bucket.proxy.counts == {"GET": 2}

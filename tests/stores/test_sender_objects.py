@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 from services.b2_strict import Faults
 from services.recording import Recording
 from services.s3_endpoint import S3Bucket
 
 from trainset.errors import ChecksumMismatch, NotFound, Throttled
 from trainset.model import StoreOptions
+from trainset.stores.exchange import Refused
 from trainset.stores.s3 import S3Store
 from trainset.stores.s3_client import make_client
 from trainset.stores.sender_choice import make_sender
@@ -112,7 +112,7 @@ def test_connections_are_reused(s3_bucket: S3Bucket) -> None:
         reply = sender.get_object(f"{number}", {})
         assert reply.read(10) == b"x"
         reply.close()
-        with pytest.raises(ClientError):
+        with pytest.raises(Refused):
             sender.get_object("none", {})
     assert made == 1
 

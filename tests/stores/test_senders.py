@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from services.recording import Recorded, Recording
+from services.s3_endpoint import S3Bucket
 
 from trainset.errors import (
     NotSupported,
@@ -100,12 +101,48 @@ def test_both_send_the_same_requests(
                 name, CUSTOMER, start=5, length=10, etag="tag", version_id="v/+ 1"
             ).close()
             sender.get_object(name, {}, start=5).close()
+            recording.body = NO_OBJECTS
+            sender.list_page(name)
+            sender.list_page(name, start_after=f"{name}/a", token="t+/=", limit=7)
     half = len(recording.requests) // 2
     fast, boto3 = recording.requests[:half], recording.requests[half:]
-    assert half == 5
+    assert half == 7
     for ours, theirs in zip(fast, boto3, strict=True):
         assert comparable(ours) == comparable(theirs)
         assert ours.headers["authorization"].split(",")[0].startswith("AWS4-HMAC-SHA256 Credential")
+
+
+TORN = b"<ListBucketResult><Contents><Key>a</Key></Contents></ListBucketResult>"
+LOST = b"<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>"
+NO_OBJECTS = b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
+
+
+def test_both_see_the_same_objects(s3_bucket: S3Bucket) -> None:
+    names = ["a", "a b+c%20&<", "b/~'(x)*=#?;", "b/\u65e5\u672c \x01", "c"]
+    stores = {kind: s3_bucket.store("p", options=StoreOptions(sender=kind)) for kind in KINDS}
+    for name in names:
+        stores["fast"].put(name, name.encode())
+    seen = {}
+    for kind, store in stores.items():
+        first = store.sender.list_page("p/", limit=3)
+        rest = store.sender.list_page("p/", token=first.token)
+        assert (len(first.items), rest.token) == (3, None)
+        seen[kind] = [*first.items, *rest.items]
+        assert list(store.sender.list_page("p/", start_after="p/b").items) == seen[kind][2:]
+    assert seen["fast"] == seen["boto3"]
+    assert [(i.name, i.size) for i in seen["fast"]] == [(f"p/{n}", len(n.encode())) for n in names]
+
+
+@pytest.mark.parametrize("text", [b"", b"<ListBucketResult><Conte", b"<html></html>", TORN, LOST])
+def test_what_is_no_whole_listing_is_asked_for_again(recording: Recording, text: bytes) -> None:
+    options, retrier = StoreOptions(sender="fast"), Retrier(attempts=2, base_s=0.001)
+    store = S3Store("bucket", "", recording.credentials, options=options, retrier=retrier)
+    recording.body = text
+    with pytest.raises(TransientError):
+        list(store.list())
+    assert len(recording.requests) == 2
+    recording.body = NO_OBJECTS
+    assert list(store.list()) == []
 
 
 @pytest.mark.parametrize("kind", KINDS)

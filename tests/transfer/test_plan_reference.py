@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from trainset.spec import MediaSource, TransferSpec
 from trainset.transfer import plan as plan_module
 from trainset.transfer.base import SourceFile, transfer_left_out, transfer_totals
-from trainset.transfer.plan import BaseIndex, BaseRow, Planner, plan_transfer
+from trainset.transfer.base_rows import BaseRow, BaseRows
+from trainset.transfer.plan import Planner, plan_transfer
 from trainset.transfer.route import Router
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -161,7 +162,7 @@ def test_rules_are_not_asked_about_what_the_home_holds() -> None:
 
 
 def test_what_is_missing_is_not_told_before_the_listing_has_ended() -> None:
-    planner = Planner(BaseIndex.of({"b/1.jpg": BaseRow(1, "1")}), SOURCES, now=NOW)
+    planner = Planner(BaseRows({"b/1.jpg": BaseRow(1, "1")}), SOURCES, now=NOW)
     batches = planner.batches([file("b/2.jpg", 1, "1", 90), file("b/3.jpg", 1, "1", 90)])
     with pytest.raises(RuntimeError, match="read to its end"):
         next(planner.missing())
@@ -174,7 +175,7 @@ def test_a_listing_that_breaks_off_marks_nothing_missing() -> None:
         yield file("b/1.jpg", 1, "1", 90)
         raise OSError("the disk is gone")
 
-    planner = Planner(BaseIndex.of({"b/9.jpg": BaseRow(1, "1")}), SOURCES, now=NOW)
+    planner = Planner(BaseRows({"b/9.jpg": BaseRow(1, "1")}), SOURCES, now=NOW)
     with pytest.raises(OSError, match="gone"):
         list(planner.batches(broken()))  # type: ignore[arg-type]
     with pytest.raises(RuntimeError):

@@ -16,6 +16,7 @@ from trainset.tables.base import Table
 from trainset.tables.lance_store import LanceTableStore
 from trainset.transfer.base import SourceFile
 from trainset.transfer.base_index import BaseIndex
+from trainset.transfer.base_rows import BaseFiles, BaseRows
 from trainset.transfer.listing import list_source
 from trainset.transfer.pins import gone_pins
 
@@ -30,8 +31,8 @@ class Base(NamedTuple):
     media: Table | None
     files: CommitFiles | None = None
 
-    def to_index(self) -> BaseIndex:
-        return BaseIndex.of({}) if self.media is None else BaseIndex.of_table(self.media)
+    def to_index(self) -> BaseFiles:
+        return BaseRows({}) if self.media is None else BaseIndex.of_table(self.media)
 
 
 def open_base(spec: DatasetSpec, credentials: Credentials | None) -> Base:

@@ -21,6 +21,7 @@ from trainset.tables.base import Table
 from trainset.transfer.adopt import adopt_batch
 from trainset.transfer.base import Outcome, SourceFile, transfer_left_out, transfer_totals
 from trainset.transfer.base_index import BaseIndex
+from trainset.transfer.base_rows import BaseFiles, BaseRows
 from trainset.transfer.ledger import copy_to_store, fetch_from_store
 from trainset.transfer.listing import list_source
 from trainset.transfer.pins import REPINNED, told_anew
@@ -195,8 +196,8 @@ def _open_ledger(run: Run) -> None:
             note_replayed(run, ledger)
 
 
-def _base(media: Table | None) -> BaseIndex:
-    return BaseIndex.of({}) if media is None else BaseIndex.of_table(media)
+def _base(media: Table | None) -> BaseFiles:
+    return BaseRows({}) if media is None else BaseIndex.of_table(media)
 
 
 def _listing(run: Run, unlisted: dict[str, str], refused: list[LeftOut]) -> Iterator[SourceFile]:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import select
 import socket
 import ssl
+import struct
 from collections import deque
 from functools import cached_property
 from urllib.parse import urlsplit
-
-from botocore.httpsession import get_cert_path
 
 from trainset.stores.wire import Connection
 
@@ -44,7 +42,7 @@ class Pool:
                 connection = self._idle.pop()
             except IndexError:
                 break
-            if not _closed_by_peer(connection):
+            if not connection.has_ended():
                 return connection, True
             connection.close()
         return self._connect(), False
@@ -66,7 +64,9 @@ class Pool:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             if self._secure:
                 sock = self._context.wrap_socket(sock, server_hostname=self._host)
-            sock.settimeout(READ_S)
+                sock.settimeout(READ_S)
+            else:
+                _limit_waiting(sock)
             return Connection(sock)
         except BaseException:
             sock.close()
@@ -78,12 +78,15 @@ class Pool:
         bundle = os.environ.get("AWS_CA_BUNDLE")
         context = ssl.create_default_context(cafile=bundle)
         if not bundle:
+            from botocore.httpsession import get_cert_path
+
             context.load_verify_locations(cafile=get_cert_path(True))
         return context
 
 
-def _closed_by_peer(connection: Connection) -> bool:
-    """Whether an idle connection has something to read: its end, or a reply nobody asked for."""
-    poll = select.poll()
-    poll.register(connection.sock, select.POLLIN)
-    return bool(poll.poll(0))
+def _limit_waiting(sock: socket.socket) -> None:
+    """Let the system end a wait: with a timeout of its own, Python polls before every read."""
+    limit = struct.pack("ll", int(READ_S), 0)
+    sock.settimeout(None)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)

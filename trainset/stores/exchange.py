@@ -1,32 +1,39 @@
-"""One HTTP request and its reply; what goes wrong is raised as botocore would raise it."""
+"""One HTTP request and its reply; a fault of the network is raised as botocore would raise it.
+
+botocore is loaded when the first one comes: that costs as much as a hundred small files.
+"""
 
 from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
-
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectionClosedError,
-    ConnectTimeoutError,
-    EndpointConnectionError,
-    ReadTimeoutError,
-    SSLError,
-)
-from botocore.parsers import create_parser
+from typing import TYPE_CHECKING
 
 from trainset.stores.connections import Pool
 from trainset.stores.sender import Body, Pace, split_body
 from trainset.stores.wire import Connection, Reply
 
+if TYPE_CHECKING:
+    from botocore.exceptions import BotoCoreError
+
 _ERROR_BYTES = 2**16  # of an error's text, at most
 
 
-class Redirected(Exception):
-    """The store answers from another place; ``error`` is its reply as botocore would raise it."""
+class Refused(Exception):
+    """The store says no; ``response`` has its words where botocore's ``ClientError`` has them."""
 
-    def __init__(self, error: ClientError, location: str) -> None:
+    def __init__(self, operation_name: str, reply: Reply, text: bytes) -> None:
+        self.operation_name = operation_name
+        error = {"Code": str(reply.status), "Message": reply.reason, **_said(text)}
+        meta = {"HTTPStatusCode": reply.status, "HTTPHeaders": reply.headers}
+        self.response = {"Error": error, "ResponseMetadata": meta}
+        super().__init__(f"{operation_name}: {error['Code']} {error['Message']}")
+
+
+class Redirected(Exception):
+    """The store answers from another place; ``error`` is its reply."""
+
+    def __init__(self, error: Refused, location: str) -> None:
         self.error, self.location = error, location
         super().__init__(location)
 
@@ -60,7 +67,7 @@ class Exchange:
             again: whether the request may be repeated although the store may have taken it. It is
                 repeated once, when a connection that was used before gave no reply.
         Raises:
-            ClientError: the store refuses.
+            Refused: the store says no.
             Redirected: the store answers from elsewhere.
             BotoCoreError: the network.
         """
@@ -115,14 +122,21 @@ class Exchange:
         except OSError:
             text, reply.keep = b"", False
         keep(self._pool, connection, reply)
-        parsed = create_parser("rest-xml").parse(
-            {"status_code": reply.status, "headers": reply.headers, "body": text}, None
-        )
-        parsed.setdefault("Error", {"Code": str(reply.status), "Message": reply.reason})
-        error = ClientError(parsed, operation)
+        error = Refused(operation, reply, text)
         if reply.status < 400:
             raise Redirected(error, reply.headers.get("location", "another endpoint"))
         raise error
+
+
+def _said(text: bytes) -> dict[str, str]:
+    """What the XML of a refusal says: ``Code``, ``Message`` and more; {} of a HEAD, or of HTML."""
+    from xml.etree import ElementTree
+
+    try:
+        root = ElementTree.fromstring(text)
+    except ElementTree.ParseError:
+        return {}
+    return {child.tag.rpartition("}")[2]: child.text or "" for child in root if root.tag == "Error"}
 
 
 def keep(pool: Pool, connection: Connection, reply: Reply) -> None:
@@ -135,20 +149,26 @@ def keep(pool: Pool, connection: Connection, reply: Reply) -> None:
 
 def network_error(err: Exception, endpoint: str) -> BotoCoreError:
     """botocore's error for a connection that broke."""
+    from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
+
     return _as_botocore(err, endpoint, ReadTimeoutError, ConnectionClosedError)
 
 
 def _connect_error(err: OSError, endpoint: str) -> BotoCoreError:
+    from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError
+
     return _as_botocore(err, endpoint, ConnectTimeoutError, EndpointConnectionError)
 
 
 def _as_botocore(
     err: Exception, endpoint: str, late: type[BotoCoreError], other: type[BotoCoreError]
 ) -> BotoCoreError:
+    from botocore.exceptions import SSLError
+
     kind = other
     if isinstance(err, ssl.SSLError):
         kind = SSLError
-    elif isinstance(err, TimeoutError):
+    elif isinstance(err, TimeoutError | BlockingIOError):  # the latter: the system's time limit
         kind = late
     found: BotoCoreError = kind(endpoint_url=endpoint, error=err)
     return found

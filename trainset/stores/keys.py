@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from trainset.errors import InputError
 
 MAX_KEY_BYTES = 1024  # UTF-8; the limit of S3 and B2, kept in folders too so that homes can move
 
 
+@lru_cache(maxsize=1024)  # a key is checked at every door that it passes
 def check_key(key: str) -> str:
     """``key`` itself when it is relative, without ``..`` and short enough; else InputError."""
     why = None

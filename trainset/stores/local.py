@@ -15,7 +15,7 @@ from trainset.stores.atomic import clone, replacing, sweep
 from trainset.stores.base import ObjectInfo, PartLog
 from trainset.stores.keys import check_key
 from trainset.stores.local_errors import translated
-from trainset.stores.local_walk import file_info, find_spelled, spelled, walk_folder
+from trainset.stores.local_walk import file_info, find_spelled, root_prefix, spelled, walk_folder
 from trainset.stores.tree_walk import EVERYTHING, Watch
 
 _BLOCK = 8 * 2**20  # bytes read at once
@@ -32,25 +32,23 @@ class LocalStore:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.url = spelled(str(root))
-        self._prefix = f"{root}/" if str(root) != "/" else "/"
+        self._prefix = root_prefix(root)
         self._swept: set[Path] = set()
 
     def __repr__(self) -> str:
         return f"LocalStore({self.url!r})"
 
     def uri(self, key: str) -> str:
-        return spelled(str(self.local_path(key)))
+        return spelled(self._name(key))
 
     def local_path(self, key: str) -> Path:
-        return find_spelled(self.root / check_key(key))
+        return Path(self._name(key))
 
     def storage_options(self) -> dict[str, str]:
         return {}
 
     def _name(self, key: str) -> str:
-        """As ``local_path``; a path object would cost more than the system's own work."""
-        name = self._prefix + check_key(key)
-        return str(find_spelled(Path(name))) if "\\x" in name else name
+        return find_spelled(self._prefix + check_key(key))
 
     def head(self, key: str) -> ObjectInfo | None:
         path = self._name(key)

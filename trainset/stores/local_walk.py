@@ -25,13 +25,21 @@ def spelled(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-def find_spelled(path: Path) -> Path:
-    """The file behind a path that ``spelled`` wrote; ``path`` itself where there is no other."""
-    if "\\x" in str(path) and not os.path.lexists(path):
-        raw = _ODD_BYTE.sub(lambda odd: bytes([int(odd[1], 16)]), os.fsencode(path))
+def root_prefix(root: Path) -> str:
+    """What the names of all files below ``root`` begin with."""
+    return f"{root}/" if str(root) != "/" else "/"
+
+
+def find_spelled(name: str) -> str:
+    """The file behind a path that ``spelled`` wrote; ``name`` itself where there is no other.
+
+    Text, for a path object would cost more than the system's own work.
+    """
+    if "\\x" in name and not os.path.lexists(name):
+        raw = _ODD_BYTE.sub(lambda odd: bytes([int(odd[1], 16)]), os.fsencode(name))
         if os.path.lexists(raw):
-            return Path(os.fsdecode(raw))
-    return path
+            return os.fsdecode(raw)
+    return name
 
 
 def file_info(key: str, found: os.stat_result, *, sha256: str | None = None) -> ObjectInfo:
@@ -87,11 +95,12 @@ class _Tree:
 
     def __init__(self, root: Path, watch: Watch) -> None:
         self.root, self.watch = root, watch
+        self._prefix = root_prefix(root)
         self._parents: list[tuple[str, _Inode]] = []
         self._barred: set[str] = set()  # folders whose names may be read, and nothing more
 
     def open(self, folder: str) -> Iterator[tuple[str, None]]:
-        path = find_spelled(self.root / folder)
+        path = find_spelled(self._prefix + folder)
         while self._parents and not folder.startswith(self._parents[-1][0]):
             self._parents.pop()
         try:
@@ -113,7 +122,7 @@ class _Tree:
 
     def look(self, key: str) -> ObjectInfo | None:
         """The facts of a file; of a link to nothing, the link's own: it is not overlooked."""
-        path = find_spelled(self.root / key)
+        path = find_spelled(self._prefix + key)
         try:
             try:
                 found = os.stat(path)
@@ -163,7 +172,7 @@ class _Tree:
                 raise err
 
 
-def _names(folder: Path) -> list[str]:
+def _names(folder: str) -> list[str]:
     """Names in ``folder`` in the order of the keys below them.
 
     A folder sorts as ``name/``: "a.txt" comes before everything in "a", "a0" after it. Comparing

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -12,11 +11,11 @@ from trainset.errors import NotFound, StaleSignature
 from trainset.model import Credentials, StoreOptions
 from trainset.stores.base import ObjectInfo, PartLog
 from trainset.stores.clock import clock_of
+from trainset.stores.endpoint import normal_endpoint, region_of
 from trainset.stores.keys import check_key
 from trainset.stores.local_errors import translated as local_translated
 from trainset.stores.parts import MULTIPART_BYTES
 from trainset.stores.retry import Retrier
-from trainset.stores.s3_client import make_client, normal_endpoint, region_of
 from trainset.stores.s3_copy import copy_object
 from trainset.stores.s3_errors import translated
 from trainset.stores.s3_get import fetch_object, get_bytes, open_object
@@ -25,6 +24,7 @@ from trainset.stores.s3_pool import Workers
 from trainset.stores.s3_protect import Protector
 from trainset.stores.s3_put import put_bytes, put_open_file, server_checks_sha256
 from trainset.stores.s3_ranges import ReadRange, upload_ranges
+from trainset.stores.seam import Seam
 from trainset.stores.sender import known_version
 from trainset.stores.sender_choice import make_sender
 from trainset.stores.throttle import shared_gate
@@ -74,6 +74,8 @@ class S3Store:
     @cached_property
     def client(self) -> Any:
         """boto3's, for all requests but those that carry bytes."""
+        from trainset.stores.s3_client import make_client  # late: boto3 costs a quarter of a second
+
         return make_client(self._credentials)
 
     @property
@@ -240,7 +242,7 @@ class S3Store:
 
         return self._retrier.call(attempt, found=found)
 
-    def errors(self, what: str, key: str) -> AbstractContextManager[None]:
+    def errors(self, what: str, key: str) -> Seam:
         """Turns errors of one request into ours."""
         return translated(what, key=key, bucket=self.bucket, endpoint=self.endpoint)
 

@@ -1,10 +1,9 @@
-"""A boto3 S3 client that fits Backblaze B2, and what an endpoint says of its region."""
+"""A boto3 S3 client that fits Backblaze B2."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import re
 import time
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -12,21 +11,21 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
+import boto3
 import botocore.auth
 import botocore.handlers
 import botocore.utils
 from botocore.config import Config
 
-from trainset.errors import InputError
 from trainset.model import Credentials
 from trainset.stores.clock import clock_of
+from trainset.stores.endpoint import normal_endpoint, region_of
 
 _EMPTY_MD5 = "1B2M2Y8AsgTpgAmY7PhCfg=="
 _LOCK = "x-amz-object-lock-"
 _SHA256_HEADER = "x-amz-meta-sha256"
 _SIGNER, _BODY_SIGNER = "trainset-s3v4", "trainset-s3v4-body"
 _WITH_BODY = ("PutObject", "UploadPart")
-_REGION = re.compile(r"^s3[.-](?P<region>[a-z]{2,}(?:-[a-z0-9]+)+)\.", re.IGNORECASE)
 
 
 class _ServerTimeAuth(botocore.auth.S3SigV4Auth):  # type: ignore[misc]
@@ -54,33 +53,12 @@ botocore.auth.AUTH_TYPE_MAPS[_SIGNER] = _ServerTimeAuth
 botocore.auth.AUTH_TYPE_MAPS[_BODY_SIGNER] = _KnownHashAuth
 
 
-def normal_endpoint(endpoint: str) -> str:
-    """The endpoint with its scheme (https unless said) and without a trailing slash."""
-    text = endpoint.strip().rstrip("/")
-    if "://" not in text:
-        text = f"https://{text}"
-    if not re.match(r"https?://[^/\s]+$", text):
-        raise InputError(
-            f"{endpoint!r} is no S3 endpoint; it reads https://s3.<region>.backblazeb2.com "
-            "(no bucket, no path)"
-        )
-    return text
-
-
-def region_of(endpoint: str) -> str:
-    """The region in an endpoint (``s3.us-west-004.backblazeb2.com``); us-east-1 where none is."""
-    host = endpoint.split("://", 1)[-1]
-    return match["region"].lower() if (match := _REGION.match(host)) else "us-east-1"
-
-
 def make_client(credentials: Credentials) -> Any:
     """A thread-safe client. Makes no request, and reads no AWS settings of the user's.
 
     Checksum headers only where an operation demands one, SigV4, path addressing, no retries of
     botocore's (``retry.Retrier`` does them), no ``Expect: 100-continue`` (a round trip a file).
     """
-    import boto3  # late: a store whose bytes go through the fast sender may never need it
-
     endpoint = normal_endpoint(credentials.endpoint)
     session = boto3.session.Session(
         aws_access_key_id=credentials.key_id,

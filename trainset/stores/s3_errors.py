@@ -2,23 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
-from typing import Any
-
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectTimeoutError,
-    EndpointConnectionError,
-    HTTPClientError,
-    IncompleteReadError,
-    ParamValidationError,
-    ProxyConnectionError,
-    SSLError,
-)
-from urllib3.exceptions import HTTPError
+from typing import TYPE_CHECKING, Any
 
 from trainset.errors import (
     AccessDenied,
@@ -38,6 +23,11 @@ from trainset.errors import (
     UploadLost,
 )
 from trainset.stores.clock import clock_of
+from trainset.stores.exchange import Refused
+from trainset.stores.seam import Seam
+
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
 
 # What S3 servers call it -> what is done about it. HEAD replies have no body: their "code" is the
 # status, so statuses are looked at too.
@@ -51,38 +41,63 @@ _REFUSED_SKEW_S = 14 * 60.0  # servers refuse from 15 minutes on
 _STALE = {"RequestTimeTooSkewed", "RequestExpired", "ExpiredToken"}
 
 
-@contextmanager
-def translated(what: str, *, key: str, bucket: str, endpoint: str) -> Iterator[None]:
+def translated(what: str, *, key: str, bucket: str, endpoint: str) -> Seam:
     """Turn errors of the block into ``trainset.errors``.
 
     Args:
         what: the operation, for the text: "put", "list" …
         key: the object (or prefix) as the user knows it.
     """
-    place = f"{what} {key!r} in bucket {bucket!r} at {endpoint}"
-    try:
-        yield
-    except ClientError as err:
-        raise _from_reply(err, place, key, bucket, endpoint) from err
-    except SSLError as err:
+    return Seam(_ours, what, key, bucket, endpoint)
+
+
+def _ours(
+    err: BaseException, what: str, key: str, bucket: str, endpoint: str
+) -> TrainsetError | None:
+    if isinstance(err, TrainsetError) or not isinstance(err, Exception):
+        return None
+    if isinstance(err, Refused):
+        return _from_reply(err, what, key, bucket, endpoint)
+    # Late: urllib3 and more come with them, and most runs meet no error.
+    from botocore import exceptions as boto
+    from urllib3.exceptions import HTTPError
+
+    if isinstance(err, boto.ClientError):
+        return _from_reply(err, what, key, bucket, endpoint)
+    place = _place(what, key, bucket, endpoint)
+    if isinstance(err, boto.SSLError):
         if "CERTIFICATE" in str(err).upper():
-            raise InputError(f"{place}: {err}; check the endpoint's name and certificate") from err
-        raise TransientError(f"{place}: {err}; run again") from err
-    except (ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError) as err:
-        raise TransientError(
+            return InputError(f"{place}: {err}; check the endpoint's name and certificate")
+        return TransientError(f"{place}: {err}; run again")
+    if isinstance(
+        err,
+        boto.ConnectTimeoutError | boto.EndpointConnectionError | boto.ProxyConnectionError,
+    ):
+        return TransientError(
             f"{place}: {err}; check the network and the endpoint's name, then run again"
-        ) from err
-    except (HTTPClientError, IncompleteReadError, HTTPError, ConnectionError, TimeoutError) as err:
-        raise ReplyLost(f"{place}: {err}; check the network, then run again") from err
-    except (ParamValidationError, BotoCoreError) as err:
-        raise InputError(
-            f"{place}: {err}; mend the bucket's name, the endpoint or the key"
-        ) from err
+        )
+    lost = (
+        boto.HTTPClientError,
+        boto.IncompleteReadError,
+        HTTPError,
+        ConnectionError,
+        TimeoutError,
+    )
+    if isinstance(err, (*lost, TimeoutError)):
+        return ReplyLost(f"{place}: {err}; check the network, then run again")
+    if isinstance(err, boto.ParamValidationError | boto.BotoCoreError):
+        return InputError(f"{place}: {err}; mend the bucket's name, the endpoint or the key")
+    return None
+
+
+def _place(what: str, key: str, bucket: str, endpoint: str) -> str:
+    return f"{what} {key!r} in bucket {bucket!r} at {endpoint}"
 
 
 def _from_reply(
-    err: ClientError, place: str, key: str, bucket: str, endpoint: str
+    err: ClientError | Refused, what: str, key: str, bucket: str, endpoint: str
 ) -> TrainsetError:
+    place = _place(what, key, bucket, endpoint)
     error: dict[str, Any] = err.response.get("Error", {})
     meta: dict[str, Any] = err.response.get("ResponseMetadata", {})
     code, status = str(error.get("Code", "")), int(meta.get("HTTPStatusCode", 0))

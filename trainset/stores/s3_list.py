@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from trainset.errors import AccessDenied
@@ -29,23 +30,20 @@ class ObjectVersion(NamedTuple):
 
 def list_objects(store: S3Store, prefix: str, start_after: str) -> Iterator[ObjectInfo]:
     """As ``ObjectStore.list``; one request and one page in memory per 1,000 keys."""
-    root = store.root
-    query = {"Bucket": store.bucket, "Prefix": root + prefix}
-    if start_after:
-        query["StartAfter"] = root + start_after
-    more = True
-    while more:
-        page = store.request("list", prefix, lambda: store.client.list_objects_v2(**query))
-        for item in page.get("Contents", ()):
+    root, token = store.root, None
+    after = root + start_after if start_after else ""
+    while True:
+        ask = partial(store.sender.list_page, root + prefix, start_after=after, token=token)
+        page = store.request("list", prefix, ask)
+        for item in page.items:
             yield ObjectInfo(
-                key=item["Key"][len(root) :],
-                size=item["Size"],
-                version=item["ETag"].strip('"'),
-                modified=item["LastModified"],
+                key=item.name[len(root) :],
+                size=item.size,
+                version=item.etag,
+                modified=item.modified,
             )
-        more = page["IsTruncated"]
-        if more:
-            query["ContinuationToken"] = page["NextContinuationToken"]
+        if (token := page.token) is None:
+            return
 
 
 def iter_versions(store: S3Store, prefix: str) -> Iterator[tuple[str, ObjectVersion]]:

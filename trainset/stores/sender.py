@@ -1,4 +1,4 @@
-"""``Sender``: the three requests that carry bytes. All other requests of a store are boto3's.
+"""``Sender``: the requests that carry bytes, and the listing. All others of a store are boto3's.
 
 Contract (tests/stores/test_senders.py runs over every implementation):
 
@@ -6,7 +6,8 @@ Contract (tests/stores/test_senders.py runs over every implementation):
 - The caller knows the body's sha256; it is signed, so a server that checks it refuses other bytes.
 - ``extra`` holds S3's own parameters under boto3's names: ``Metadata``, ``ContentType``,
   ``ContentMD5``, ``ObjectLockMode``, ``SSECustomerKey`` …; values as they go over the wire.
-- Faults are raised as botocore raises them: ``s3_errors.translated`` is the seam for both.
+- Faults are raised as botocore raises them, a refusal also as ``exchange.Refused``:
+  ``s3_errors.translated`` is the seam for all.
 - No request is repeated when the store may have taken it for a new version.
 """
 
@@ -21,8 +22,9 @@ from functools import lru_cache
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from trainset.errors import NotSupported, SourceChanged
+from trainset.stores.s3_page import PAGE, Page
 
-BLOCK = 2**16  # bytes that are read, paced and sent at once: more would not stay in the CPU's cache
+BLOCK = 2**18  # bytes that are read, paced and sent at once: more would not stay in the CPU's cache
 JOINED = 2**18  # a body in memory up to this size goes out at once
 
 Pace = Callable[[int], None]  # told of bytes before they go out, or after they came in; may wait
@@ -38,7 +40,7 @@ class Piece:
     length: int
 
     def blocks(self) -> Iterator[bytes]:
-        """The bytes, 64 KiB at a time. Raises SourceChanged where the file has become shorter."""
+        """The bytes, block by block. Raises SourceChanged where the file has become shorter."""
         handle, at, end = self.source.fileno(), self.offset, self.offset + self.length
         while at < end:
             block = os.pread(handle, min(BLOCK, end - at), at)
@@ -140,6 +142,16 @@ class Sender(Protocol):
 
         Args:
             etag: the version that is wanted; another one is refused (412).
+        """
+        ...
+
+    def list_page(
+        self, prefix: str, *, start_after: str = "", token: str | None = None, limit: int = PAGE
+    ) -> Page:
+        """At most ``limit`` (1 … 1,000) objects whose name starts with ``prefix``, ascending.
+
+        Args:
+            token: of the page before.
         """
         ...
 

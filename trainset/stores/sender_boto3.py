@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from trainset.errors import NotSupported, SourceChanged
+from trainset.stores.s3_page import PAGE, Item, Page
 from trainset.stores.sender import (
     Body,
     Extra,
@@ -73,6 +74,22 @@ class Boto3Sender:
             download.close()
             raise
         return download
+
+    def list_page(
+        self, prefix: str, *, start_after: str = "", token: str | None = None, limit: int = PAGE
+    ) -> Page:
+        where = {"StartAfter": start_after, "ContinuationToken": token}
+        page = self._client.list_objects_v2(
+            Bucket=self._bucket,
+            Prefix=prefix,
+            MaxKeys=limit,
+            **{k: v for k, v in where.items() if v},
+        )
+        items = tuple(
+            Item(found["Key"], found["Size"], found["ETag"].strip('"'), found["LastModified"])
+            for found in page.get("Contents", ())
+        )
+        return Page(items, page["NextContinuationToken"] if page["IsTruncated"] else None)
 
     def close(self) -> None:
         self._client.close()

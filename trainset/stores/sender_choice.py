@@ -7,12 +7,12 @@ import threading
 from collections.abc import Callable
 from typing import Any, Literal, cast
 from urllib.parse import urlsplit
-
-from botocore.utils import get_environ_proxies
+from urllib.request import getproxies, proxy_bypass
 
 from trainset.model import Credentials
+from trainset.stores.endpoint import normal_endpoint
 from trainset.stores.exchange import Redirected
-from trainset.stores.s3_client import normal_endpoint
+from trainset.stores.s3_page import PAGE, Page
 from trainset.stores.sender import Body, Download, Extra, Pace, Reply, Sender
 from trainset.stores.sender_boto3 import Boto3Sender
 from trainset.stores.sender_fast import FastSender
@@ -44,7 +44,7 @@ def fast_fits(endpoint: str) -> bool:
     parts = urlsplit(url)
     if not parts.hostname or {"@", "?", "#"} & set(url):
         return False
-    return parts.scheme not in get_environ_proxies(url)
+    return parts.scheme not in getproxies() or bool(proxy_bypass(parts.netloc))
 
 
 class FallbackSender:
@@ -89,6 +89,15 @@ class FallbackSender:
             return self._now.get_object(name, extra, **wanted)
         except Redirected as err:
             return self._other(err).get_object(name, extra, **wanted)
+
+    def list_page(
+        self, prefix: str, *, start_after: str = "", token: str | None = None, limit: int = PAGE
+    ) -> Page:
+        wanted: dict[str, Any] = {"start_after": start_after, "token": token, "limit": limit}
+        try:
+            return self._now.list_page(prefix, **wanted)
+        except Redirected as err:
+            return self._other(err).list_page(prefix, **wanted)
 
     def close(self) -> None:
         self._fast.close()

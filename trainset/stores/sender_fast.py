@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from botocore.exceptions import IncompleteReadError
-
 from trainset.errors import NotSupported
 from trainset.model import Credentials
 from trainset.stores.clock import clock_of
 from trainset.stores.connections import Pool
+from trainset.stores.endpoint import normal_endpoint, region_of
 from trainset.stores.exchange import Exchange, keep, network_error
-from trainset.stores.s3_client import normal_endpoint, region_of
+from trainset.stores.s3_page import PAGE, Page, page_query, parse_page
 from trainset.stores.sender import (
     BLOCK,
     Body,
@@ -41,6 +40,7 @@ _HEADERS = {
     "SSECustomerKey": "x-amz-server-side-encryption-customer-key",
     "SSECustomerKeyMD5": "x-amz-server-side-encryption-customer-key-md5",
 }
+_PAGE_BLOCK = 2**19  # bytes; a page of 1,000 objects is seldom larger
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
@@ -102,6 +102,23 @@ class FastSender:
             connection.close()
             raise
         return FastDownload(self._endpoint, self._pool, connection, reply, self._pace)
+
+    def list_page(
+        self, prefix: str, *, start_after: str = "", token: str | None = None, limit: int = PAGE
+    ) -> Page:
+        query = quoted_query(page_query(prefix, start_after, token, limit))
+        connection, reply = self._signed(
+            "ListObjectsV2", "GET", "", query, {}, b"", EMPTY_SHA256, again=True
+        )
+        blocks = []
+        try:
+            while not reply.ended:
+                blocks.append(reply.read(_PAGE_BLOCK))
+        except OSError as err:
+            connection.close()
+            raise network_error(err, self._endpoint) from err
+        keep(self._pool, connection, reply)
+        return parse_page(b"".join(blocks))
 
     def close(self) -> None:
         self._pool.close()
@@ -184,6 +201,8 @@ class FastDownload:
         try:
             got = self._reply.readinto(buffer[:wanted])
         except WireError as err:
+            from botocore.exceptions import IncompleteReadError
+
             came = self.size - (self._reply.left or 0)
             raise IncompleteReadError(actual_bytes=came, expected_bytes=self.size) from err
         except OSError as err:

@@ -10,14 +10,15 @@ import hashlib
 import hmac
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 from urllib.parse import quote
 
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 
 
 def quoted_path(bucket: str, name: str) -> str:
-    """The path of an object, as it is signed and sent."""
-    return f"/{bucket}/{quote(name, safe='/~')}"
+    """The path of an object, or with an empty name of the bucket, as it is signed and sent."""
+    return f"/{bucket}/{quote(name, safe='/~')}" if name else f"/{bucket}"
 
 
 def quoted_query(parameters: Mapping[str, str]) -> str:
@@ -51,10 +52,10 @@ class Signer:
             sha256: of the body.
             now: seconds since the epoch.
         """
-        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
+        stamp = _stamp(int(now))
         signed = {**headers, "x-amz-content-sha256": sha256, "x-amz-date": stamp}
         names = sorted(signed)
-        lines = "".join(f"{name}:{' '.join(signed[name].split())}\n" for name in names)
+        lines = "".join([f"{name}:{' '.join(signed[name].split())}\n" for name in names])
         listed = ";".join(names)
         request = f"{method}\n{path}\n{query}\n{lines}\n{listed}\n{sha256}"
         scope = f"{stamp[:8]}/{self._region}/s3/aws4_request"
@@ -75,6 +76,11 @@ class Signer:
                 key = _hmac(key, word)
             self._key_of_day = (day, key)
         return key
+
+
+@lru_cache(maxsize=4)
+def _stamp(second: int) -> str:
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
 
 
 def _hmac(key: bytes, text: str) -> bytes:

@@ -52,7 +52,7 @@ class Gate:
         self._mine = threading.local()  # .held: this thread has a slot
         self._pacing = Pacing(requests_per_s)
         self._bytes: ByteBucket | None = None
-        self._in_flight = 0
+        self._in_flight = self._waiting = 0
         self._moved = 0
         self.set_bandwidth(bandwidth)
 
@@ -90,9 +90,11 @@ class Gate:
         """
         nested = getattr(self._mine, "held", False)
         if not nested:
-            with self._free:
+            with self._lock:
                 while self._in_flight >= self._pacing.limit:
+                    self._waiting += 1
                     self._free.wait()
+                    self._waiting -= 1
                 self._in_flight += 1
             self._mine.held = True
         try:
@@ -140,8 +142,9 @@ class Gate:
             with self._lock:
                 wait = self._pacing.turn(self._clock())
                 epoch = self._pacing.epoch
-            if wait > 0:
-                self._sleep(wait)
+            if wait <= 0:
+                return epoch
+            self._sleep(wait)
             with self._lock:
                 if self._pacing.epoch == epoch:
                     return epoch
@@ -151,9 +154,10 @@ class Gate:
         if not slot:
             return
         self._mine.held = False
-        with self._free:
+        with self._lock:
             self._in_flight -= 1
-            self._free.notify()
+            if self._waiting:
+                self._free.notify()
 
 
 _gates: dict[tuple[str, str], Gate] = {}

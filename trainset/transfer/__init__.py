@@ -7,7 +7,7 @@ from trainset.transfer.base import (
     transfer_left_out,
     transfer_totals,
 )
-from trainset.transfer.base_index import BaseIndex, BaseRow
+from trainset.transfer.base_rows import BaseRow, BaseRows
 from trainset.transfer.ledger import Ledger
 from trainset.transfer.listing import list_source
 from trainset.transfer.plan import Planner, TransferPlan, plan_transfer
@@ -15,8 +15,8 @@ from trainset.transfer.route import Decision, Router
 from trainset.transfer.send import send_batch
 
 __all__ = [
-    "BaseIndex",
     "BaseRow",
+    "BaseRows",
     "Decision",
     "Ledger",
     "Outcome",

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -19,8 +18,8 @@ from numpy.typing import NDArray
 from trainset.errors import InputError
 from trainset.identity import row_id
 from trainset.tables.base import Table
+from trainset.transfer.base_rows import MISSING, Found
 
-MISSING = "missing"
 _VERSIONS = ("row_id", "size", "source_version", "source_state")
 _KEYS = ("row_id", "key")
 
@@ -28,26 +27,6 @@ _KEYS = ("row_id", "key")
 Scan = Callable[[Sequence[str]], Iterable[pa.RecordBatch]]
 
 _Words = NDArray[np.uint64]
-
-
-class BaseRow(NamedTuple):
-    """What a row of ``media`` says of its source file; ``source_state``: present or missing."""
-
-    size: int | None
-    source_version: str | None
-    source_state: str = "present"
-
-
-class Found(NamedTuple):
-    """What the base says of some files, in their order.
-
-    known: there is a row. same: its size and version are the asked ones. missing: the row says
-    that its file was gone.
-    """
-
-    known: NDArray[np.bool_]
-    same: NDArray[np.bool_]
-    missing: NDArray[np.bool_]
 
 
 class BaseIndex:
@@ -87,22 +66,6 @@ class BaseIndex:
         """An index of the media table; ``media`` must stay at its version."""
         return cls(lambda columns: media.scan(columns, frugal=True))
 
-    @classmethod
-    def of(cls, rows: Mapping[str, BaseRow]) -> BaseIndex:
-        """An index of rows by key that are in memory."""
-        if not rows:
-            return cls(lambda columns: ())  # without the packages that tables need
-        table = pa.table(
-            {
-                "row_id": pa.array([row_id(key) for key in rows], pa.string()),
-                "key": pa.array(list(rows), pa.string()),
-                "size": pa.array([row.size for row in rows.values()], pa.int64()),
-                "source_version": pa.array([r.source_version for r in rows.values()], pa.string()),
-                "source_state": pa.array([r.source_state for r in rows.values()], pa.string()),
-            }
-        )
-        return cls(lambda columns: table.select(columns).to_batches())
-
     def __len__(self) -> int:
         return len(self._high)
 
@@ -120,7 +83,7 @@ class BaseIndex:
         same, missing = known.copy(), known.copy()
         same[known] = self._print[at[known]] == prints[known]
         missing[known] = self._missing[at[known]]
-        return Found(known, same, missing)
+        return Found(known.tolist(), same.tolist(), missing.tolist())
 
     def unseen(self) -> Iterator[tuple[str, bool]]:
         """(key, whether it says missing) of rows that ``find`` was not asked for; reads again."""

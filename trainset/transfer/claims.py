@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
-from typing import TypeVar
-
-T = TypeVar("T")
+from queue import SimpleQueue
 
 SMALL_WORKERS = 32  # files at once that are read into memory
 LARGE_WORKERS = 4  # files at once that are sent in pieces; their parts have workers of their own
@@ -42,21 +39,65 @@ class ByteBudget:
     """Bounds the bytes that all threads hold at once; a larger want waits until it is alone."""
 
     def __init__(self, limit: int) -> None:
-        self._limit, self._used = limit, 0
-        self._changed = threading.Condition()
+        self._limit, self._used, self._waiting = limit, 0, 0
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
 
     @contextmanager
     def hold(self, size: int) -> Iterator[None]:
         size = min(size, self._limit)
-        with self._changed:
-            self._changed.wait_for(lambda: self._used + size <= self._limit)
+        with self._lock:
+            while self._used + size > self._limit:
+                self._waiting += 1
+                self._changed.wait()
+                self._waiting -= 1
             self._used += size
         try:
             yield
         finally:
-            with self._changed:
+            with self._lock:
                 self._used -= size
-                self._changed.notify_all()
+                if self._waiting:
+                    self._changed.notify_all()
+
+
+class Lane:
+    """Threads that do one piece of work after another; what becomes of it, the work itself says.
+
+    Not an executor: a future for each small file would cost as much as signing its request.
+    """
+
+    def __init__(self, workers: int, name: str) -> None:
+        self._workers, self._name = workers, name
+        self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._lock = threading.Lock()
+
+    def submit(self, work: Callable[[], None]) -> None:
+        """Let ``work``, which must not raise, be done by one of the threads."""
+        self._queue.put(work)
+        if len(self._threads) < self._workers:
+            with self._lock:
+                if len(self._threads) < self._workers:
+                    self._start()
+
+    def close(self) -> None:
+        """Do what was submitted, and end the threads."""
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def _start(self) -> None:
+        name = f"{self._name}-{len(self._threads)}"
+        thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _run(self) -> None:
+        while (work := self._queue.get()) is not None:
+            work()
+            del work  # it holds a file's facts; the next may be long in coming
 
 
 class Lanes:
@@ -66,15 +107,14 @@ class Lanes:
         self.workers = small + large
         self.memory = ByteBudget(IN_FLIGHT_BYTES)
         self.contents = Claims()
-        self._small = ThreadPoolExecutor(small, thread_name_prefix="send")
-        self._large = ThreadPoolExecutor(large, thread_name_prefix="send-large")
+        self._small, self._large = Lane(small, "send"), Lane(large, "send-large")
 
-    def submit(self, work: Callable[[], T], *, large: bool) -> Future[T]:
-        return (self._large if large else self._small).submit(work)
+    def submit(self, work: Callable[[], None], *, large: bool) -> None:
+        (self._large if large else self._small).submit(work)
 
     def close(self) -> None:
-        self._small.shutdown()
-        self._large.shutdown()
+        self._small.close()
+        self._large.close()
 
 
 @cache

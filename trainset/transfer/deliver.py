@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import NamedTuple
 
 from trainset.errors import (
@@ -17,6 +16,7 @@ from trainset.errors import (
 )
 from trainset.model import MediaFacts
 from trainset.retry_class import confirm_fatal
+from trainset.stores.seam import Seam
 from trainset.transfer.base import Outcome, SourceFile
 from trainset.transfer.claims import Lanes
 from trainset.transfer.ledger.base import Ledger
@@ -116,20 +116,21 @@ class Delivery:
         return waited
 
 
-@contextmanager
-def errors_of(place: Place) -> Iterator[None]:
+def errors_of(place: Place) -> Seam:
     """Mark the errors of the place that mean more than one file."""
-    try:
-        yield
-    except (ChecksumMismatch, SourceChanged, StoreFull):
-        raise
-    except TransientError as err:
-        raise HomeBusy from err
-    except InputError as err:
+    return Seam(_marked, place)
+
+
+def _marked(err: BaseException, place: Place) -> Exception | None:
+    if isinstance(err, ChecksumMismatch | SourceChanged | StoreFull):
+        return None
+    if isinstance(err, TransientError):
+        return HomeBusy()
+    if isinstance(err, InputError):
         local = place.store.local_path(place.root) is not None
         if local or isinstance(err, NotFound) or confirm_fatal(err, lambda: _try_put(place)):
-            raise HomeRefused from err
-        raise  # this key alone: too long, say
+            return HomeRefused()
+    return None  # of an InputError, this key alone: too long, say
 
 
 def _try_put(place: Place) -> None:

@@ -6,8 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from trainset.home import Home
 from trainset.model import Protection, StoreOptions
@@ -17,8 +16,10 @@ from trainset.transfer.ledger.base import Content, Ledger
 from trainset.transfer.route import HOME, Decision
 from trainset.transfer.streams import is_stream, parse_note
 
+if TYPE_CHECKING:
+    from trainset.transfer.place_objects import PlaceObjects
+
 LOOKS = 100  # single looks of a run at one place before its listing costs less
-_ENTRY = np.dtype([("sha256", "S16"), ("size", "<i8")])  # half a sha256 tells objects apart
 
 
 @dataclass(frozen=True)
@@ -69,11 +70,14 @@ class Places:
 
     def of(self, decision: Decision) -> Place:
         """Where a decision sends a file."""
-        key = replace(decision, rule=None)
-        with self._guard:
-            if key not in self._known:
-                self._known[key] = self._make(key)
-            return self._known[key]
+        place = self._known.get(decision)
+        if place is None:
+            with self._guard:
+                key = replace(decision, rule=None)
+                if key not in self._known:
+                    self._known[key] = self._make(key)
+                place = self._known[decision] = self._known[key]
+        return place
 
     def _make(self, decision: Decision) -> Place:
         media = self._home.config.media
@@ -174,12 +178,12 @@ def _contents(place: Place) -> Iterator[tuple[str, Content]]:
 
 
 class _Listed:
-    """The objects of one place, as one listing shows them: 24 bytes an object."""
+    """The looks of one run at one place, and from some looks on what one listing shows."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self._looks = 0
-        self._entries: np.ndarray | None = None
+        self._objects: PlaceObjects | None = None
 
     def is_due(self) -> bool:
         """Count one look; whether it should be answered by the listing."""
@@ -188,24 +192,12 @@ class _Listed:
             return self._looks > LOOKS
 
     def holds(self, place: Place, sha256: str, size: int) -> bool:
-        with self._guard:
-            if self._entries is None:
-                self._entries = self._list(place)
-        wanted = np.array([(bytes.fromhex(sha256)[:16], size)], _ENTRY)
-        at = np.searchsorted(self._entries, wanted)[0]
-        return bool(at < len(self._entries) and self._entries[at] == wanted[0])
+        from trainset.transfer.place_objects import PlaceObjects  # late: numpy
 
-    def _list(self, place: Place) -> np.ndarray:
-        names = (
-            (info.key.rsplit("/", 1)[-1], info.size)
-            for info in place.store.list(f"{place.root}/")
-            if not is_stream(info.key)
-        )
-        entries = np.fromiter(
-            ((bytes.fromhex(name[:32]), size) for name, size in names if len(name) == 64), _ENTRY
-        )
-        entries.sort()
-        return entries
+        with self._guard:
+            if self._objects is None:
+                self._objects = PlaceObjects(place.store.list(f"{place.root}/"))
+        return self._objects.holds(sha256, size)
 
 
 @lru_cache(maxsize=8)

@@ -10,10 +10,8 @@ from typing import Literal, NamedTuple
 
 from trainset.spec import MediaSource
 from trainset.transfer.base import Outcome, SourceFile, deferred, failed, skipped
-from trainset.transfer.base_index import BaseIndex, BaseRow
+from trainset.transfer.base_rows import BaseFiles, BaseRow, BaseRows
 from trainset.transfer.route import HOME, Decision
-
-__all__ = ["BaseIndex", "BaseRow", "Batch", "Planned", "Planner", "TransferPlan", "plan_transfer"]
 
 BATCH_FILES = 2_000
 BATCH_BYTES = 20 * 10**9
@@ -81,7 +79,7 @@ class Planner:
 
     def __init__(
         self,
-        base: BaseIndex,
+        base: BaseFiles,
         sources: Sequence[MediaSource],
         *,
         now: datetime,
@@ -131,8 +129,7 @@ class Planner:
         files = iter(listing)
         while chunk := list(islice(files, _LOOKED_UP)):
             found = self._base.find([(f.key, f.size, f.version) for f in chunk])
-            answers = zip(*(one.tolist() for one in found), strict=True)
-            for file, (known, same, missing) in zip(chunk, answers, strict=True):
+            for file, known, same, missing in zip(chunk, *found, strict=True):
                 yield self._decide(file, known, same, missing)
         self._whole = True
 
@@ -189,7 +186,7 @@ def turned_away(file: SourceFile, decision: Decision) -> Outcome:
 
 def plan_transfer(
     listing: Iterable[SourceFile],
-    base: BaseIndex | Mapping[str, BaseRow],
+    base: BaseFiles | Mapping[str, BaseRow],
     sources: Sequence[MediaSource],
     *,
     now: datetime,
@@ -213,7 +210,7 @@ def plan_transfer(
     outcomes: list[Outcome] = []
     returned: list[str] = []
     planner = Planner(
-        base if isinstance(base, BaseIndex) else BaseIndex.of(base),
+        BaseRows(base) if isinstance(base, Mapping) else base,
         sources,
         now=now,
         route=route,

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from queue import SimpleQueue
 
 from trainset.errors import TrainsetError, TransientError
 from trainset.home import Home
@@ -21,10 +20,12 @@ from trainset.transfer.ledger import new_owner
 from trainset.transfer.ledger.base import LEASE_S, Claim, Ledger
 from trainset.transfer.places import OpenPlace, Places, learn_contents, open_place
 from trainset.transfer.read import MEMORY_BYTES, Probe
+from trainset.transfer.results import Results
 from trainset.transfer.route import HOME
 from trainset.transfer.send_file import FileSender
 
 CLAIM_FILES = 128  # files claimed in one transaction
+PROGRESS_S = 0.25  # between two calls of a progress, at most
 BUSY_WAIT_S = 60.0  # how long a batch waits for files that another process is sending
 
 # Called with the number of files and of moved bytes since the last call; from one thread.
@@ -127,18 +128,17 @@ class _Batch:
         self._run_id, self._memory_bytes = run_id, memory_bytes
         self._progress, self._clock = progress, clock
         self._stop = threading.Event()
-        self._done: SimpleQueue[tuple[int, Outcome | BaseException | None]] = SimpleQueue()
+        self._done: Results[tuple[int, Outcome | BaseException | None]] = Results()
+        self._pending = 0  # files that the lanes have, and whose results were not taken
         self._failed_in_a_row = 0
         self.outcomes: dict[int, Outcome] = {}
 
     def run(self, files: Sequence[Numbered], owner: str) -> list[Numbered]:
         """Send what can be claimed; gives back what other processes are sending."""
         busy: list[Numbered] = []
-        pending = 0
         error: BaseException | None = None
         for start in range(0, len(files), CLAIM_FILES):
-            while pending > CLAIM_FILES and error is None:
-                pending, error = pending - 1, self._take()
+            error = self._take_until(CLAIM_FILES)
             if error is not None:
                 break
             chunk = files[start : start + CLAIM_FILES]
@@ -146,12 +146,10 @@ class _Batch:
             for (number, file), claim in zip(chunk, claims, strict=True):
                 if claim.mine:
                     self._submit(number, file, claim, owner)
-                    pending += 1
                 else:
                     busy.append((number, file))
-        while pending:  # also after an error: no worker may go on when the claims end
-            pending, later = pending - 1, self._take()
-            error = error or later
+        while self._pending:  # also after an error: no worker may go on when the claims end
+            error = self._take_until(0) or error
         if error is not None:
             raise error
         return busy
@@ -163,15 +161,17 @@ class _Batch:
 
     def _submit(self, number: int, file: SourceFile, claim: Claim, owner: str) -> None:
         def work() -> None:
-            if self._stop.is_set():
-                self._done.put((number, None))
-                return
-            try:
-                self._done.put((number, self._send(file, claim, owner)))
-            except BaseException as err:
-                self._stop.set()  # now, not when the main thread gets to it
-                self._done.put((number, err))
+            result: Outcome | BaseException | None = None
+            if not self._stop.is_set():
+                try:
+                    result = self._send(file, claim, owner)
+                except BaseException as err:
+                    self._stop.set()  # now, not when the main thread gets to it
+                    result = err
+            sent = isinstance(result, Outcome) and result.arrived
+            self._done.put((number, result), urgent=not sent)
 
+        self._pending += 1
         self._lanes.submit(work, large=file.size > self._memory_bytes)
 
     def _send(self, file: SourceFile, claim: Claim, owner: str) -> Outcome:
@@ -190,9 +190,17 @@ class _Batch:
             self._ledger.let_go_content(outcome.sha256, owner)
         return outcome
 
-    def _take(self) -> BaseException | None:
-        """Wait for one file; the error that ends the batch, if this one is it."""
-        number, result = self._done.get()
+    def _take_until(self, pending: int) -> BaseException | None:
+        """Take results until so few are pending, or to the error that ends the batch."""
+        error: BaseException | None = None
+        while self._pending > pending and error is None:
+            for number, result in self._done.take(self._pending - pending, within_s=PROGRESS_S):
+                self._pending -= 1
+                error = self._judge(number, result) or error
+        return error
+
+    def _judge(self, number: int, result: Outcome | BaseException | None) -> BaseException | None:
+        """Note one result; the error that ends the batch, if this one is it."""
         if isinstance(result, BaseException):
             return result
         if result is None:

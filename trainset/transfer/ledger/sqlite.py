@@ -26,11 +26,10 @@ from trainset.transfer.ledger.buffered import (
     attempt,
     chunks,
     dead_letter,
-    identity_of,
     ledger_row,
 )
 from trainset.transfer.ledger.owner import owner_is_gone
-from trainset.transfer.ledger.sqlite_claims import KNOWN, claim_files
+from trainset.transfer.ledger.sqlite_claims import claim_files, known
 from trainset.transfer.ledger.sqlite_file import (
     open_ledger_file,
     open_reader,
@@ -83,7 +82,8 @@ class SqliteLedger(BufferedLedger):
     def find(self, file: SourceFile) -> LedgerRow | None:
         """What is known of this version of the file."""
         self._flush_if_waiting([file])
-        *row, owner, _, _ = self.one(KNOWN, identity_of(file))
+        with self._lock, translated(self.path):
+            ((*row, owner, _, _),) = known(self._db, [file])
         if row[0] is None:
             return None if owner is None else _BEGUN
         return ledger_row(row)

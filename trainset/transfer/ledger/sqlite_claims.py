@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -12,13 +13,26 @@ from trainset.transfer.ledger.base import Claim
 from trainset.transfer.ledger.buffered import identity_of, ledger_row
 from trainset.transfer.ledger.owner import owner_is_gone
 
-KNOWN = """
+# One statement for many files: each one costs as much as what it finds.
+_KNOWN = """
 SELECT f.state, f.sha256, f.uri, f.version_id, f.facts, f.attempts, f.kind, f.reason,
     f.dead_key IS NOT NULL, c.owner, c.lease_until, c.interrupted
-FROM (SELECT 1)
-LEFT JOIN files AS f ON f.source_uri = ?1 AND f.version = ?2 AND f.size = ?3
-LEFT JOIN claims AS c ON c.source_uri = ?1 AND c.version = ?2 AND c.size = ?3
+FROM (
+    SELECT key AS n, json_extract(value, '$[0]') AS source_uri,
+        json_extract(value, '$[1]') AS version, json_extract(value, '$[2]') AS size
+    FROM json_each(?)
+) AS asked
+LEFT JOIN files AS f USING (source_uri, version, size)
+LEFT JOIN claims AS c USING (source_uri, version, size)
+ORDER BY n
 """
+
+
+def known(db: sqlite3.Connection, files: Sequence[SourceFile]) -> list[tuple[Any, ...]]:
+    """What files and claims say of each: the values of a ``LedgerRow``, then owner, until when,
+    and whether it was interrupted; nulls where they say nothing."""
+    asked = json.dumps([identity_of(file) for file in files])
+    return db.execute(_KNOWN, (asked,)).fetchall()
 
 
 def claim_files(
@@ -28,10 +42,8 @@ def claim_files(
     gone: dict[str, bool] = {"": True}
     claims: list[Claim] = []
     taken: list[tuple[Any, ...]] = []
-    now, execute = time.time(), db.execute
-    for file in files:
-        identity = identity_of(file)
-        *values, holder, until, interrupted = execute(KNOWN, identity).fetchone()
+    now = time.time()
+    for file, (*values, holder, until, interrupted) in zip(files, known(db, files), strict=True):
         row = None if values[0] is None else ledger_row(values)
         if row is not None and (row.arrived or row.dead):
             claims.append(Claim(True, False, row))
@@ -42,7 +54,7 @@ def claim_files(
                 continue
             interrupted = True
         claims.append(Claim(True, bool(interrupted), row))
-        taken.append((*identity, owner, now + lease_s, bool(interrupted)))
+        taken.append((*identity_of(file), owner, now + lease_s, bool(interrupted)))
     db.executemany("INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?, ?, ?)", taken)
     return claims
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from trainset.errors import InputError, StoreFull, TransientError
+from trainset.errors import InputError, StoreFull, TrainsetError, TransientError
+from trainset.stores.seam import Seam
 
 LAYOUT = 2  # PRAGMA user_version; older ones are brought up, newer ones set aside
 _BUSY_S = 60  # to wait for another process's transaction
@@ -118,23 +119,25 @@ def open_reader(path: Path) -> sqlite3.Connection:
     return db
 
 
-@contextmanager
-def translated(path: Path) -> Iterator[None]:
+def translated(path: Path) -> Seam:
     """SQLite's errors as ours."""
-    try:
-        yield
-    except sqlite3.OperationalError as err:
+    return Seam(_ours, path)
+
+
+def _ours(err: BaseException, path: Path) -> TrainsetError | None:
+    if isinstance(err, sqlite3.OperationalError):
         if "full" in str(err):
-            raise StoreFull(f"{path}: {err}; free some disk space and run again") from err
+            return StoreFull(f"{path}: {err}; free some disk space and run again")
         if "locked" in str(err) or "busy" in str(err):
-            raise TransientError(f"{path}: {err}; another run writes to it; run again") from err
-        raise InputError(f"{path}: {err}; check the folder and its disk") from err
-    except sqlite3.IntegrityError:
-        raise  # a fault of ours
-    except sqlite3.DatabaseError as err:
-        raise InputError(
+            return TransientError(f"{path}: {err}; another run writes to it; run again")
+        return InputError(f"{path}: {err}; check the folder and its disk")
+    if isinstance(err, sqlite3.IntegrityError):
+        return None  # a fault of ours
+    if isinstance(err, sqlite3.DatabaseError):
+        return InputError(
             f"{path}: {err}; check the disk, move the file away and run again: it is made anew"
-        ) from err
+        )
+    return None
 
 
 @contextmanager
