@@ -45,6 +45,7 @@ def dataset_run(
         retry_dead=retry_dead,
         destinations=destinations_of(dataset),
         ledger_url=ledger_url_of(dataset),
+        flow_run_id=str(flow_run.id),
     )
     with running(context):
         yield context

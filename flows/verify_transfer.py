@@ -41,6 +41,7 @@ def verify_transfer(
     work = VerifyWork(
         run_id=f"{now:%Y%m%d-%H%M%S}-{str(flow_run.id)[:8]}",
         at=now,
+        flow_run_id=str(flow_run.id),
         spec=dataset,
         ref=ref,
         level=level or max(dataset.transfer.verify, "L2"),

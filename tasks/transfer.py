@@ -9,6 +9,7 @@ from prefect.artifacts import create_markdown_artifact
 
 from tasks.policy import ONCE, RETRIED
 from tasks.progress import task_progress
+from tasks.run_ids import task_run_id
 from tasks.say import tell
 from trainset.report.markdown import transfer_markdown
 from trainset.run import media_rows
@@ -20,7 +21,7 @@ from trainset.run.reports import BatchResult, StageReport, TransferBatch, Transf
 @task(name="plan-transfer", task_run_name="plan-transfer", **RETRIED)
 def plan_transfer(run: RunContext) -> TransferWork:
     """List the sources against the media table; nothing moves yet."""
-    return tell(step.plan_work(run))
+    return tell(step.plan_work(run, task_run_id=task_run_id()))
 
 
 @task(
@@ -33,7 +34,7 @@ def transfer_batch(run: RunContext, batch: TransferBatch) -> BatchResult:
     """Send one batch of files; files that are there already are not sent again."""
     label = f"batch {batch.label}"
     with task_progress("transfer-progress", label, batch.files, "files") as progress:
-        return tell(step.send_work(run, batch, progress=progress))
+        return tell(step.send_work(run, batch, progress=progress, task_run_id=task_run_id()))
 
 
 @task(name="write-media-rows", task_run_name="write-media-rows", **ONCE)

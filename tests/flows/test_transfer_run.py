@@ -14,6 +14,7 @@ from services.tiny_source import TinySource, make_tiny_source, picture
 
 from trainset import open as open_dataset
 from trainset.errors import InputError
+from trainset.identity import row_id
 from trainset.run.local import run_pipeline
 from trainset.run.media_rows import write_rows
 from trainset.run.provenance import config_hash
@@ -159,6 +160,24 @@ def _newest_events(spec: DatasetSpec) -> list[dict[str, Any]]:
     run = dataset.commit.metadata["run_id"]
     parts = [p for p in dataset.snapshot.list(f"provenance/{run}/") if p.endswith(".parquet")]
     return [e for part in parts for e in read_events(dataset.snapshot.fetch(part), list(keys))]
+
+
+def test_a_duplicate_names_the_file_that_brought_its_bytes_first(tiny: TinySource) -> None:
+    shutil.copy(tiny.media / "03.png", tiny.media / "zz.png")
+    spec = with_transfer(tiny)
+    run_pipeline(spec)
+    (tiny.media / "later.png").write_bytes((tiny.media / "03.png").read_bytes())
+    first = {"cam/03.png", "cam/zz.png"}
+    ids = {row_id(key): key for key in first}
+    found = [e for e in _newest_events(spec) if e["type"] == "DUPLICATE"]
+    (told,) = found
+    assert {told["key"], ids[told["parent_ids"][0]]} == first
+    assert told["child_ids"] == [row_id(told["key"])]
+    run_pipeline(spec)
+    (late,) = (e for e in _newest_events(spec) if e["type"] == "DUPLICATE")
+    assert late["key"] == "cam/later.png"
+    assert ids[late["parent_ids"][0]] in first
+    assert {e["batch_id"] for e in _newest_events(spec)} == {"1 of 1"}
 
 
 def test_events_name_the_settings_that_decided(tiny: TinySource) -> None:

@@ -59,12 +59,20 @@ def test_what_is_locked_cannot_be_deleted(
     else:
         (tmp_path / "f").write_bytes(os.urandom(100 if way == "file" else 5 * MIB + 1))
         info = store.put_file("a", tmp_path / "f")
-    with pytest.raises(AccessDenied):
+    with pytest.raises(AccessDenied) as refused:
         delete_version(store, info)
+    assert refused.value.reply is not None
+    assert (refused.value.reply.status, refused.value.reply.code) == (403, "AccessDenied")
+    assert refused.value.reply.request_id
     held = store.named("head_object", "a")
     assert held["ObjectLockMode"] == ("COMPLIANCE" if way == "put" else "GOVERNANCE")
     left = held["ObjectLockRetainUntilDate"] - datetime.now(UTC)
     assert timedelta(hours=23) < left <= timedelta(days=1)
+    assert info.retention_until is not None
+    assert abs(info.retention_until - held["ObjectLockRetainUntilDate"]) < timedelta(minutes=1)
+    if way != "copy":
+        assert info.reply is not None
+        assert info.reply.request_id
 
 
 def test_a_legal_hold_keeps_an_object_until_it_is_lifted(locking: S3Bucket) -> None:

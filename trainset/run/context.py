@@ -32,6 +32,7 @@ class RunContext(Frozen):
 
     run_id: str
     started_at: datetime
+    flow_run_id: str | None = None  # the orchestrator's; None: it runs without one
     spec: DatasetSpec
     credentials: Credentials | None = None
     models: Path | None = None  # folder of model weights beside the known ones

@@ -79,12 +79,14 @@ def new_context(
     retry_dead: bool = False,
     destinations: Destinations | None = None,
     ledger_url: SecretStr | None = None,
+    flow_run_id: str | None = None,
 ) -> RunContext:
     """The data of a run that starts now; see ``run_pipeline``."""
     started = now()
     return RunContext(
         run_id=run_id or f"{started:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}",
         started_at=started,
+        flow_run_id=flow_run_id,
         spec=spec,
         credentials=credentials,
         models=models,

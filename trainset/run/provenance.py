@@ -30,6 +30,7 @@ from trainset.transfer.provenance import (
 )
 from trainset.transfer.verify_report import FileCheck, FileSink, ObjectFault
 
+Told = tuple[Origin | None, Iterable[Outcome]]  # None: the writer itself
 REPLAYED = "replayed.jsonl"  # keys of dead letters that this run was told to try again
 
 
@@ -45,7 +46,12 @@ def note_replayed(run: Run, ledger: Ledger) -> None:
 
 
 def write_events(
-    run: Run, outcomes: Iterable[Outcome], faults: Mapping[str, ObjectFault], *, committed: bool
+    run: Run,
+    told: Iterable[Told],
+    faults: Mapping[str, ObjectFault],
+    *,
+    parents: Mapping[str, str],
+    committed: bool,
 ) -> str | None:
     """Put the run's events into its commit; returns the head of their hash chain.
 
@@ -53,7 +59,9 @@ def write_events(
     something was left out.
 
     Args:
-        outcomes: before the verification; ``faults`` is what it found, by key.
+        told: outcomes before the verification, by who brought them about; ``faults`` is what the
+            verification found, by key.
+        parents: of duplicates: ``parents.first_files``.
     """
     context, parts = run.context, list[Path]()
 
@@ -62,13 +70,20 @@ def write_events(
         parts[-1].write_bytes(part.data)
 
     rules = describe_routes(run.spec.transfer.routes)
-    writer = EventWriter(
-        context.run_id, put, at=context.started_at, origin=origin_of(run.spec), rules=rules
-    )
+    origin = origin_of(run.spec, context.flow_run_id)
+    writer = EventWriter(context.run_id, put, at=context.started_at, origin=origin, rules=rules)
     with run.ledger as ledger:
         dead = frozenset(letter.key for letter in ledger.dead_letters())
-    told = (o for o in outcomes if committed or not o.arrived or o.file.key in faults)
-    writer.add(told, dead=dead, replayed=_replayed(run), faults=faults)
+    replayed = _replayed(run)
+    for who, outcomes in told:
+        writer.add(
+            (o for o in outcomes if committed or not o.arrived or o.file.key in faults),
+            dead=dead,
+            replayed=replayed,
+            faults=faults,
+            parents=parents,
+            origin=who,
+        )
     log = writer.close()
     if not parts:
         return None
@@ -84,7 +99,7 @@ def write_events(
 
 @contextmanager
 def verify_events(
-    home: Home, spec: DatasetSpec, run_id: str, at: datetime
+    home: Home, run_id: str, at: datetime, origin: Origin
 ) -> Iterator[tuple[FileSink, list[str]]]:
     """A sink for checked files, whose VERIFY events then lie in ``runs/<run_id>/provenance``.
 
@@ -99,7 +114,7 @@ def verify_events(
             parts.append(Path(folder) / part.name)
             parts[-1].write_bytes(part.data)
 
-        writer = EventWriter(run_id, put, at=at, origin=origin_of(spec))
+        writer = EventWriter(run_id, put, at=at, origin=origin)
 
         def note(check: FileCheck) -> None:
             writer.add_events(check_events(check, at))
@@ -111,9 +126,17 @@ def verify_events(
             head.append(log.head)
 
 
-def origin_of(spec: DatasetSpec) -> Origin:
-    """Who writes, under which settings."""
+def origin_of(
+    spec: DatasetSpec,
+    flow_run_id: str | None = None,
+    task_run_id: str | None = None,
+    batch_id: str | None = None,
+) -> Origin:
+    """This process, and under which settings it works."""
     return Origin(
+        flow_run_id=flow_run_id,
+        task_run_id=task_run_id,
+        batch_id=batch_id,
         host=socket.gethostname(),
         worker=str(os.getpid()),
         code_version=__version__,

@@ -17,6 +17,7 @@ from trainset.model import (
     TransferTotals,
 )
 from trainset.report.wording import many, size
+from trainset.transfer.base import Origin
 from trainset.transfer.report_facts import TransferFacts
 from trainset.versions.gate import Check
 
@@ -45,6 +46,7 @@ class TransferWork(Frozen):
     missing: int = 0  # rows whose file is gone from its source
     returned: int = 0  # missing files that are back as they were
     refused: int = 0  # entries that can be no file of the dataset; among ``left_out``
+    origin: Origin | None = None  # who planned
 
     @property
     def said(self) -> str:
@@ -64,6 +66,7 @@ class BatchResult(Frozen):
     totals: TransferTotals
     left_out: tuple[LeftOut, ...] = ()
     repinned: int = 0  # of reference mode: another version is pinned than before
+    origin: Origin | None = None  # who sent
 
     @property
     def said(self) -> str:

@@ -13,7 +13,7 @@ from trainset.model import LeftOut, Protection, TransferTotals
 from trainset.run.context import Run, RunContext, now
 from trainset.run.destinations import protection_of
 from trainset.run.plan_inputs import gone_keys
-from trainset.run.provenance import note_replayed
+from trainset.run.provenance import note_replayed, origin_of
 from trainset.run.reports import BatchResult, TransferBatch, TransferWork
 from trainset.stores import check_adoptable, open_source, open_store
 from trainset.stores.base import ReadStore
@@ -37,8 +37,12 @@ MISSING = "missing.jsonl"  # keys of rows whose file is gone from its source
 RETURNED = "returned.jsonl"  # keys of rows that said missing, whose file is back
 
 
-def plan_work(context: RunContext) -> TransferWork:
-    """List the sources, subtract the media table, route, and write it all to the scratch folder."""
+def plan_work(context: RunContext, *, task_run_id: str | None = None) -> TransferWork:
+    """List the sources, subtract the media table, route, and write it all to the scratch folder.
+
+    Args:
+        task_run_id: the orchestrator's, for the events.
+    """
     run = Run(context)
     if run.spec.protect != Protection():
         check_destination(run.home.store, run.spec.protect, now=context.started_at)
@@ -102,16 +106,22 @@ def plan_work(context: RunContext) -> TransferWork:
         missing=missing,
         returned=returned,
         refused=len(refused),
+        origin=origin_of(context.spec, context.flow_run_id, task_run_id),
     )
 
 
 def send_work(
-    context: RunContext, batch: TransferBatch, *, progress: Callable[[int], None] | None = None
+    context: RunContext,
+    batch: TransferBatch,
+    *,
+    progress: Callable[[int], None] | None = None,
+    task_run_id: str | None = None,
 ) -> BatchResult:
     """Send one batch; its outcomes go to the scratch folder.
 
     Args:
         progress: gets the number of files done so far.
+        task_run_id: the orchestrator's, for the events.
     """
     run = Run(context)
     done = 0
@@ -156,6 +166,7 @@ def send_work(
         totals=transfer_totals(outcomes),
         left_out=tuple(transfer_left_out(outcomes)),
         repinned=sum(outcome.kind == REPINNED for outcome in outcomes),
+        origin=origin_of(context.spec, context.flow_run_id, task_run_id, batch.label),
     )
 
 

@@ -14,7 +14,7 @@ from trainset.home import Home, open_home
 from trainset.model import Credentials, Frozen
 from trainset.report.wording import size
 from trainset.run.destinations import Destinations, open_destination
-from trainset.run.provenance import verify_events
+from trainset.run.provenance import origin_of, verify_events
 from trainset.run.referenced import references
 from trainset.spec import DatasetSpec
 from trainset.stores import open_source
@@ -48,6 +48,7 @@ class VerifyWork(Frozen):
 
     run_id: str
     at: datetime
+    flow_run_id: str | None = None  # the orchestrator's
     spec: DatasetSpec
     ref: str = "main"
     level: Level = "L2"
@@ -63,22 +64,29 @@ def _plain(url: SecretStr | None) -> str | None:
 
 
 def verify_transfer(
-    work: VerifyWork, *, progress: Callable[[int, int], None] | None = None
+    work: VerifyWork,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    task_run_id: str | None = None,
 ) -> VerifyResult:
     """Verify all media of a commit, and leave ``runs/<run id>/verify.json`` in the home.
 
     Beside it ``provenance/`` has a VERIFY event for every file that was looked at.
 
+    Args:
+        progress: gets the number of files done so far, and of all.
+        task_run_id: the orchestrator's, for the events.
     Raises:
         NotFound: no home, or no such ref.
         TransientError: a store failed too often; run again.
     """
     spec = work.spec
     home = open_home(spec.home, credentials=work.credentials, options=spec.store_options)
+    origin = origin_of(spec, work.flow_run_id, task_run_id)
     dataset = Dataset(home, home.versions.snapshot(work.ref), work.ref)
     with (
         open_ledger(home.state, home.url, url=_plain(work.ledger_url)) as ledger,
-        verify_events(home, spec, work.run_id, work.at) as (on_file, head),
+        verify_events(home, work.run_id, work.at, origin) as (on_file, head),
     ):
         result = verify_files(
             media_of(dataset.open_table("media")),

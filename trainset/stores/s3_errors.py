@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -32,6 +32,7 @@ from trainset.errors import (
     SourceChanged,
     StaleSignature,
     StoreFull,
+    StoreReply,
     Throttled,
     TrainsetError,
     TransientError,
@@ -63,7 +64,9 @@ def translated(what: str, *, key: str, bucket: str, endpoint: str) -> Iterator[N
     try:
         yield
     except ClientError as err:
-        raise _from_reply(err, place, key, bucket, endpoint) from err
+        error = _from_reply(err, place, key, bucket, endpoint)
+        error.reply = _reply(err)
+        raise error from err
     except SSLError as err:
         if "CERTIFICATE" in str(err).upper():
             raise InputError(f"{place}: {err}; check the endpoint's name and certificate") from err
@@ -136,6 +139,21 @@ def _from_reply(
     if status == 501:
         return NotSupported(f"{said}; the store cannot do this, use one that can")
     return InputError(f"{said}; the store does not take this request")
+
+
+def _reply(err: ClientError) -> StoreReply:
+    meta: dict[str, Any] = err.response.get("ResponseMetadata", {})
+    code = err.response.get("Error", {}).get("Code")
+    status = int(meta.get("HTTPStatusCode", 0))
+    # A HEAD reply has no body: its "code" is the status once more.
+    named = None if code in (None, "", str(status)) else str(code)
+    return StoreReply(status, named, request_id(meta))
+
+
+def request_id(meta: Mapping[str, Any]) -> str | None:
+    """The server's name of a request, from boto3's ``ResponseMetadata``."""
+    said = meta.get("RequestId") or meta.get("HTTPHeaders", {}).get("x-amz-request-id")
+    return str(said) if said else None
 
 
 def _retry_after(meta: dict[str, Any]) -> float | None:

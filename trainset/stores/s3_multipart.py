@@ -6,8 +6,9 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from trainset.errors import NotFound, TrainsetError, TransientError
+from trainset.errors import NotFound, StoreReply, TrainsetError, TransientError
 from trainset.stores.base import ObjectInfo, Part, PartLog, Upload
+from trainset.stores.s3_errors import request_id
 from trainset.stores.s3_lock import ensure_locked
 from trainset.stores.s3_protect import object_parameters
 from trainset.stores.sender import Body
@@ -62,10 +63,14 @@ class Multipart:
         store = self._store
         parts = [{"PartNumber": n, "ETag": f'"{etag}"'} for n, etag in sorted(self.etags.items())]
 
+        reply: StoreReply | None = None
+
         def send() -> None:
-            store.client.complete_multipart_upload(
+            nonlocal reply
+            said = store.client.complete_multipart_upload(
                 MultipartUpload={"Parts": parts}, **self._where()
             )
+            reply = StoreReply(200, request_id=request_id(said["ResponseMetadata"]))
 
         info: ObjectInfo | None = None
         try:
@@ -77,9 +82,9 @@ class Multipart:
         info = info or there()
         if info is None:
             raise TransientError(f"{self._uri}: not there after its upload; run again")
-        ensure_locked(store, self._key, info)
+        info = ensure_locked(store, self._key, info)
         self.forget()
-        return info
+        return info.model_copy(update={"reply": reply})
 
     def take_back(self) -> None:
         """Abort the upload (its parts are billed); the error under way matters more than ours."""

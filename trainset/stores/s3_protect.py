@@ -71,6 +71,12 @@ class Protector:
         return {"ContentMD5": content_md5(body)} if self.locks else {}
 
 
+def retention_of(said: Mapping[str, Any]) -> datetime | None:
+    """Until when the parameters of a request, or the reply to a HEAD, lock an object."""
+    until = said.get("ObjectLockRetainUntilDate")
+    return datetime.fromisoformat(until) if isinstance(until, str) else until
+
+
 def content_md5(body: Body) -> str:
     """As the ``Content-MD5`` header has it."""
     digest = hashlib.md5(usedforsecurity=False)

@@ -7,10 +7,10 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from trainset.errors import ChecksumMismatch
+from trainset.errors import ChecksumMismatch, StoreReply
 from trainset.stores.base import ObjectInfo, PartLog
 from trainset.stores.s3_parts import upload_parts
-from trainset.stores.s3_protect import object_parameters
+from trainset.stores.s3_protect import object_parameters, retention_of
 from trainset.stores.sender import Body, Piece, body_length
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ def put_body(
     name, size = store.full_key(key), body_length(body)
     extra = object_parameters(store.protector, key, name, {"sha256": sha256}, content_type)
     extra |= store.protector.body(body)
+    until = retention_of(extra)
 
     def send() -> ObjectInfo:
         reply = store.sender.put_object(name, body, sha256, extra)
@@ -79,6 +80,8 @@ def put_body(
             version_id=reply.version_id,
             modified=reply.modified,
             sha256=sha256,
+            retention_until=until,
+            reply=StoreReply(200, request_id=reply.request_id),
         )
 
     # A PUT whose reply was lost is there: sent again it would be a second, billed version.

@@ -14,6 +14,7 @@ from trainset.errors import (
     MissingExtra,
     NotFound,
     SourceChanged,
+    TrainsetError,
     TransientError,
     VersionGone,
 )
@@ -71,18 +72,8 @@ class FileAdopter:
             outcome = patiently(lambda: self._adopt(file), local=local)
         except MissingExtra:
             raise
-        except (SourceChanged, VersionGone):
-            reason = f"{file.uri} changed since it was listed; it is taken in the next run"
-            outcome = deferred(file, SourceChanged.kind, reason)
-        except NotFound as err:
-            outcome = deferred(file, NotFound.kind, str(err))
-        except TransientError as err:
-            outcome = deferred(file, TransientError.kind, str(err))
-        except InputError as err:
-            outcome = failed(file, err.kind, str(err))
-        except OSError as err:
-            reason = f"{file.uri}: {err.strerror or err}; check the file and its disk"
-            outcome = failed(file, InputError.kind, reason)
+        except (TrainsetError, OSError) as err:
+            outcome = _kept_back(file, err)
         took = round(1000 * (time.monotonic() - began))
         outcome = outcome.model_copy(update={"duration_ms": took, "at": datetime.now(UTC)})
         self._ledger.record(outcome)
@@ -131,6 +122,23 @@ class FileAdopter:
         found = head_pinned(store, file.path, listed_pin(file, store))
         check_listed(file, found)
         return found
+
+
+def _kept_back(file: SourceFile, err: TrainsetError | OSError) -> Outcome:
+    """The outcome of a file that could not be adopted."""
+    if isinstance(err, OSError):
+        reason = f"{file.uri}: {err.strerror or err}; check the file and its disk"
+        return failed(file, InputError.kind, reason)
+    if isinstance(err, SourceChanged | VersionGone):
+        reason = f"{file.uri} changed since it was listed; it is taken in the next run"
+        outcome = deferred(file, SourceChanged.kind, reason)
+    elif isinstance(err, NotFound):
+        outcome = deferred(file, NotFound.kind, str(err))
+    elif isinstance(err, TransientError):
+        outcome = deferred(file, TransientError.kind, str(err))
+    else:
+        outcome = failed(file, err.kind, str(err))
+    return outcome.model_copy(update={"reply": err.reply})
 
 
 def _said_sha256(found: Pinned) -> str | None:

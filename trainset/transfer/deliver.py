@@ -97,6 +97,8 @@ class Delivery:
             route=decision.rule,
             verified="L1",
             reason=made.reason,
+            retention_until=None if there else made.held.retention_until,
+            reply=None if there else made.held.reply,
         )
 
     def find(self, place: Place, sha256: str, size: int, *, look: bool = False) -> Held | None:

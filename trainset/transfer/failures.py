@@ -26,6 +26,12 @@ def outcome_of_error(file: SourceFile, err: Exception) -> Outcome:
     Raises:
         HomeRefused, StoreFull, MissingExtra, and whatever every other file would meet too.
     """
+    outcome = _outcome(file, err)
+    met = err.__cause__ if isinstance(err, HomeBusy) else err
+    return outcome.model_copy(update={"reply": getattr(met, "reply", None)})
+
+
+def _outcome(file: SourceFile, err: Exception) -> Outcome:
     if isinstance(err, MissingExtra) or is_run_fatal(err):
         raise err
     if isinstance(err, HomeBusy):

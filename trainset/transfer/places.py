@@ -5,14 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import lru_cache
 
 import numpy as np
 
+from trainset.errors import StoreReply
 from trainset.home import Home
 from trainset.model import Protection, StoreOptions
 from trainset.stores import open_store
-from trainset.stores.base import ObjectStore
+from trainset.stores.base import ObjectInfo, ObjectStore
 from trainset.transfer.ledger.base import Content, Ledger
 from trainset.transfer.route import HOME, Decision
 from trainset.transfer.streams import is_stream, parse_note
@@ -87,11 +89,20 @@ class Places:
 
 @dataclass(frozen=True)
 class Held:
-    """An object that holds the wanted bytes."""
+    """An object that holds the wanted bytes.
+
+    ``retention_until`` and ``reply``: of one that was made just now.
+    """
 
     uri: str
     version_id: str | None = None
     etag: str | None = None
+    retention_until: datetime | None = None
+    reply: StoreReply | None = None
+
+    @classmethod
+    def of(cls, uri: str, info: ObjectInfo) -> Held:
+        return cls(uri, info.version_id, info.version, info.retention_until, info.reply)
 
 
 class Presence:

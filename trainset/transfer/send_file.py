@@ -167,4 +167,4 @@ class FileSender:
                 info = place.store.put(
                     key, content.data, sha256=content.sha256, content_type=facts.mime
                 )
-        return Held(place.uri(key), info.version_id, info.version)
+        return Held.of(place.uri(key), info)

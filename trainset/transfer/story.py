@@ -186,5 +186,14 @@ def _words(e: Mapping[str, Any]) -> Iterator[str]:
         yield f"try {e['attempt']}"
     if e["duration_ms"]:
         yield f"{e['duration_ms']:,} ms"
+    if e["type"] == "DUPLICATE" and e["parent_ids"]:
+        yield f"brought first by the file {e['parent_ids'][0]}"
+    if e["retention_until"] is not None:
+        yield f"locked until {e['retention_until'].astimezone(UTC):%Y-%m-%d %H:%M}"
+    if e["kind"] and e["http_status"]:
+        answer = " ".join(filter(None, (str(e["http_status"]), e["error_code"])))
+        yield f"the store answered {answer}"
+        if e["request_id"]:
+            yield f"request {e['request_id']}"
     if e["reason"]:
         yield f"{e['kind']}: {e['reason']}" if e["kind"] else str(e["reason"])
