@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Literal
 
 from pydantic import Field, SecretStr
 
@@ -20,11 +20,19 @@ from trainset.run.destinations import Destinations, open_destination, use_destin
 from trainset.spec import DatasetSpec
 from trainset.stores.base import ObjectStore
 from trainset.tables.lance_store import LanceTableStore
+from trainset.transfer.selection import Only
 
 if TYPE_CHECKING:
     from trainset.tables.base import Table
     from trainset.transfer.ledger import Ledger
     from trainset.versions.base import VersionStore, Workspace
+
+
+# Where a replay begins, of files whose version is at the destination already.
+# route: the rules are asked again; what they send elsewhere now is read and sent there.
+# read: its source is read again, too, whatever the ledger knows of it.
+# send: and what lies at the destination is read back; other bytes than these are replaced.
+ReplayStage = Literal["route", "read", "send"]
 
 
 class RunContext(Frozen):
@@ -38,6 +46,9 @@ class RunContext(Frozen):
     models: Path | None = None  # folder of model weights beside the known ones
     retry_failed: bool = False
     retry_dead: bool = False  # try files again that earlier runs gave up
+    retry_where: str | None = None  # only those that this condition fits
+    only: Only | None = None  # the files that the transfer is about; None: all of the sources
+    replay: ReplayStage | None = None  # treat them so, though they are there already
     destinations: Destinations = Field(default_factory=dict)  # behind blocks that rules name
     ledger_url: SecretStr | None = None  # of a PostgreSQL ledger; None: TRAINSET_LEDGER, or a file
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
@@ -23,17 +25,20 @@ from trainset.model import Credentials
 from trainset.report.wording import many, size, took
 from trainset.run.plan_inputs import gone_keys, list_all, open_base
 from trainset.run.plan_tally import RuleLine, Tally
+from trainset.run.replay import EVERY
 from trainset.spec import DatasetSpec
 from trainset.stores.atomic import can_clone
 from trainset.transfer.base import SourceFile
 from trainset.transfer.plan import Planner
 from trainset.transfer.route import Router
+from trainset.transfer.selection import Only, Selection
 
 SECONDS_PER_FILE = 0.01  # listing, hashing, looking into and writing a small file
 BYTES_PER_S = 200e6  # one core hashing and writing
 START_S = 30.0  # server, imports
 LABELLED_FILES = 1_000_000  # above, labels are not matched in a dry run: names would fill memory
 _CHUNK = 10_000
+UNSEEN_LINES = 20
 
 
 @dataclass(frozen=True)
@@ -89,8 +94,19 @@ class Estimate:
         return "\n".join(self.lines())
 
 
-def estimate_run(spec: DatasetSpec, credentials: Credentials | None = None) -> Estimate:
-    """Plan a run against the home's main, without a branch and without writing anything."""
+def estimate_run(
+    spec: DatasetSpec,
+    credentials: Credentials | None = None,
+    *,
+    only: Only | None = None,
+    replay: bool = False,
+) -> Estimate:
+    """Plan a run against the home's main, without a branch and without writing anything.
+
+    Args:
+        only: the files that the run is about; None: all.
+        replay: those that are there already are looked at again.
+    """
     base = open_base(spec, credentials)
     unlisted: dict[str, str] = {}
     planner = Planner(
@@ -99,21 +115,21 @@ def estimate_run(spec: DatasetSpec, credentials: Credentials | None = None) -> E
         now=datetime.now(UTC),
         route=Router(spec.transfer).route,
         unlisted=unlisted.keys(),
-        gone=gone_keys(base.media, spec, credentials),
+        gone=EVERY if replay else gone_keys(base.media, spec, credentials),
     )
     tally = Tally(spec)
     odd: Counter[str] = Counter()
     names = _Names(LABELLED_FILES if spec.metadata else 0)
     kinds: Counter[str] = Counter()
-    for planned in planner.decide(
-        list_all(spec, credentials, unlisted, lambda key, kind, why: odd.update([kind]))
-    ):
+    listed = list_all(spec, credentials, unlisted, lambda key, kind, why: odd.update([kind]))
+    chosen = None if only is None else Selection(only)
+    for planned in planner.decide(listed if chosen is None else chosen.select(listed)):
         tally.add(planned)
         if planned.what == "move":
             kinds[_modality(planned.file)] += 1
         if planned.what not in ("skip", "fail"):
             names.add(planned.file)
-    missing = sum(1 for _, was_missing in planner.missing() if not was_missing)
+    missing = sum(not was for _, was in (planner.missing() if chosen is None else ()))
     moving = tally.sum("moving")
     cells = _cells(spec, kinds)
     records, matched, faults = _labels(spec, names, credentials)
@@ -141,9 +157,14 @@ def estimate_run(spec: DatasetSpec, credentials: Credentials | None = None) -> E
         faults=[
             *unlisted.values(),
             *(f"{many(n, 'entry', 'entries')} left out: {kind}" for kind, n in odd.items()),
+            *(f"{name} ({at}) is in no source" for name, at in _unseen(chosen)),
             *faults,
         ],
     )
+
+
+def _unseen(chosen: Selection | None) -> Iterator[tuple[str, str]]:
+    return iter(()) if chosen is None else islice(chosen.unseen(), UNSEEN_LINES)
 
 
 class _Names:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import socket
 import tempfile
@@ -16,9 +15,9 @@ from trainset import __version__
 from trainset.home import Home
 from trainset.identity import canonical_json
 from trainset.run.context import Run
+from trainset.run.replay import replayed_keys
 from trainset.spec import DatasetSpec
 from trainset.transfer.base import Outcome
-from trainset.transfer.ledger import Ledger
 from trainset.transfer.provenance import (
     SUMS,
     EventFile,
@@ -31,18 +30,6 @@ from trainset.transfer.provenance import (
 from trainset.transfer.verify_report import FileCheck, FileSink, ObjectFault
 
 Told = tuple[Origin | None, Iterable[Outcome]]  # None: the writer itself
-REPLAYED = "replayed.jsonl"  # keys of dead letters that this run was told to try again
-
-
-def note_replayed(run: Run, ledger: Ledger) -> None:
-    """Let the ledger's dead letters be tried again, and remember which they are.
-
-    A second try of the step finds none any more: what the first has noted stays.
-    """
-    keys = [letter.key for letter in ledger.dead_letters()]
-    with (run.scratch / REPLAYED).open("a", encoding="utf-8", newline="\n") as lines:
-        lines.writelines(f"{json.dumps(key)}\n" for key in keys)
-    ledger.revive(keys)
 
 
 def write_events(
@@ -56,7 +43,7 @@ def write_events(
     """Put the run's events into its commit; returns the head of their hash chain.
 
     A run that changes no row leaves no commit: its events go to ``runs/<run_id>/provenance``, if
-    something was left out.
+    something was left out, or replayed.
 
     Args:
         told: outcomes before the verification, by who brought them about; ``faults`` is what the
@@ -74,12 +61,14 @@ def write_events(
     writer = EventWriter(context.run_id, put, at=context.started_at, origin=origin, rules=rules)
     with run.ledger as ledger:
         dead = frozenset(letter.key for letter in ledger.dead_letters())
-    replayed = _replayed(run)
+    replayed = replayed_keys(run)
+    told_all = committed or run.context.replay is not None
     for who, outcomes in told:
         writer.add(
-            (o for o in outcomes if committed or not o.arrived or o.file.key in faults),
+            (o for o in outcomes if told_all or not o.arrived or o.file.key in faults),
             dead=dead,
             replayed=replayed,
+            replay=run.context.replay,
             faults=faults,
             parents=parents,
             origin=who,
@@ -148,11 +137,3 @@ def config_hash(spec: DatasetSpec) -> str:
     """sha256 over the sources, the rules and the protection of a spec: what decides a transfer."""
     said = spec.model_dump(mode="json", by_alias=True, include={"media", "transfer", "protect"})
     return hashlib.sha256(canonical_json(said)).hexdigest()
-
-
-def _replayed(run: Run) -> frozenset[str]:
-    path = run.scratch / REPLAYED
-    if not path.exists():
-        return frozenset()
-    with path.open(encoding="utf-8", newline="\n") as lines:
-        return frozenset(json.loads(line) for line in lines)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
+from trainset.errors import InputError
 from trainset.identity import row_id
 from trainset.model import LeftOut, Protection, TransferTotals
 from trainset.run.context import Run, RunContext, now
 from trainset.run.destinations import protection_of
 from trainset.run.plan_inputs import gone_keys
-from trainset.run.provenance import note_replayed, origin_of
+from trainset.run.provenance import origin_of
+from trainset.run.replay import EVERY, SELECTED, revive_letters
 from trainset.run.reports import BatchResult, TransferBatch, TransferWork
 from trainset.stores import check_adoptable, open_source, open_store
 from trainset.stores.base import ReadStore
@@ -27,9 +29,11 @@ from trainset.transfer.pins import REPINNED, told_anew
 from trainset.transfer.plan import Planner
 from trainset.transfer.preflight import check_destination
 from trainset.transfer.route import Router
+from trainset.transfer.selection import Selection
 from trainset.transfer.send import send_batch
 
 UNLISTED = "unreadable-folder"
+NOT_LISTED = "not-listed"
 
 # What the plan leaves in the scratch folder beside its batches, as JSON lines.
 OUTCOMES = "outcomes-plan.jsonl"  # of files that wait, or that a rule turned away
@@ -50,6 +54,7 @@ def plan_work(context: RunContext, *, task_run_id: str | None = None) -> Transfe
     for source in run.spec.media:
         if source.mode == "reference":
             check_adoptable(open_store(source.from_, context.credentials))
+    only = None if context.only is None else Selection(context.only)
     _open_ledger(run)
     unlisted: dict[str, str] = {}
     refused: list[LeftOut] = []
@@ -77,19 +82,21 @@ def plan_work(context: RunContext, *, task_run_id: str | None = None) -> Transfe
             now=context.started_at,
             route=Router(context.spec.transfer).route,
             unlisted=unlisted.keys(),
-            gone=gone_keys(run.table("media"), run.spec, context.credentials),
+            gone=_due_anyway(run),
             on_outcome=note,
             on_returned=note_returned,
         )
-        for number, files in enumerate(planner.batches(_listing(run, unlisted, refused))):
+        for number, files in enumerate(planner.batches(_listing(run, unlisted, refused, only))):
             with _open_lines(lines_path(run, "batch", number)) as lines:
                 lines.writelines(f"{file.model_dump_json()}\n" for file in files)
             batches.append((len(files), sum(file.size for file in files)))
         missing = 0
-        for key, was_missing in planner.missing():
+        for key, was_missing in planner.missing() if only is None else ():
             if not was_missing:
                 missing += 1
                 gone.write(f"{json.dumps(key)}\n")
+    if only is not None:
+        refused += _not_there(only, unlisted)
     return TransferWork(
         batches=tuple(
             TransferBatch(number=number, of=len(batches), files=files, bytes=size)
@@ -139,6 +146,8 @@ def send_work(
     adopted = [file for file in files if file.source in stay]
     before = _pins(run.table("media"), adopted)
     with run.ledger as ledger:
+        if context.replay is not None:
+            ledger.revive([file.key for file in files])
         outcomes = send_batch(
             [file for file in files if file.source not in stay],
             sources=sources,
@@ -148,12 +157,14 @@ def send_work(
             route=Router(run.spec.transfer).route,
             open_place=run.open_place,
             progress=count,
+            replay=context.replay if context.replay != "route" else None,
         )
         for outcome in adopt_batch(
             adopted,
             sources=sources,
             ledger=ledger,
             hashed=stay.__getitem__,
+            anew=context.replay is not None,
             progress=count,
         ):
             outcomes.append(told_anew(outcome, before, sources[outcome.file.source]))
@@ -203,26 +214,64 @@ def _open_ledger(run: Run) -> None:
     with run.ledger as ledger:
         fetch_from_store(ledger, run.home.store)
         if run.context.retry_dead:
-            note_replayed(run, ledger)
+            revive_letters(run, ledger)
 
 
 def _base(media: Table | None) -> BaseIndex:
     return BaseIndex.of({}) if media is None else BaseIndex.of_table(media)
 
 
-def _listing(run: Run, unlisted: dict[str, str], refused: list[LeftOut]) -> Iterator[SourceFile]:
+def _due_anyway(run: Run) -> Container[str]:
+    """Keys that are due, though size and version are as their row says."""
+    if run.context.replay is not None:
+        return EVERY
+    return gone_keys(run.table("media"), run.spec, run.context.credentials)
+
+
+def _listing(
+    run: Run, unlisted: dict[str, str], refused: list[LeftOut], only: Selection | None
+) -> Iterator[SourceFile]:
     def refuse(key: str, kind: str, reason: str) -> None:
-        refused.append(LeftOut(key=key, stage="transfer", kind=kind, reason=reason))
+        if only is None or only.names(key):
+            refused.append(LeftOut(key=key, stage="transfer", kind=kind, reason=reason))
 
     stores = open_sources(run)
-    for source in run.spec.media:
-        yield from list_source(
-            source,
-            stores[source.name],
-            home=run.home.url,
-            on_unreadable=unlisted.__setitem__,
-            on_refused=refuse,
+    with _open_lines(run.scratch / SELECTED) as lines:
+        for source in run.spec.media:
+            listed = list_source(
+                source,
+                stores[source.name],
+                home=run.home.url,
+                on_unreadable=unlisted.__setitem__,
+                on_refused=refuse,
+            )
+            if only is None:
+                yield from listed
+                continue
+            for file in only.select(listed):
+                lines.write(f"{json.dumps(file.key)}\n")
+                yield file
+
+
+def _not_there(only: Selection, unlisted: Collection[str]) -> list[LeftOut]:
+    """The names that someone gave and no source lists, each with its reason.
+
+    Raises:
+        InputError: there is none of them.
+    """
+    blind, left_out = tuple(unlisted), []
+    for name, place in only.unseen():
+        if name.startswith(blind):
+            continue  # its folder could not be listed: that is told
+        reason = (
+            f"{place}: no source of the spec lists it; mend the name (a key, or a source uri), or "
+            "see whether the file is there and its source takes it (include, exclude)"
         )
+        left_out.append(LeftOut(key=name, stage="transfer", kind=NOT_LISTED, reason=reason))
+    if left_out and only.found == 0:
+        first = left_out[0]
+        raise InputError(f"{first.key!r}, {first.reason}; so it is with all that were named")
+    return left_out
 
 
 def open_sources(run: Run) -> dict[str, ReadStore]:

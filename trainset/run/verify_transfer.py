@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from pydantic import Field, SecretStr
 
 from trainset.dataset import Dataset
+from trainset.errors import NotFound
 from trainset.home import Home, open_home
 from trainset.model import Credentials, Frozen
 from trainset.report.wording import size
@@ -20,6 +22,7 @@ from trainset.spec import DatasetSpec
 from trainset.stores import open_source
 from trainset.tables.base import Table
 from trainset.transfer.ledger import open_ledger
+from trainset.transfer.selection import Only, Selection
 from trainset.transfer.verify import same_place, verify_files
 from trainset.transfer.verify_report import Expected, Level, Source, VerifyResult
 
@@ -54,6 +57,7 @@ class VerifyWork(Frozen):
     level: Level = "L2"
     sample: float = 1.0
     seed: int = 0
+    only: Only = Only()  # by name; empty: all of the commit
     credentials: Credentials | None = None
     destinations: Destinations = Field(default_factory=dict)  # behind blocks that rules name
     ledger_url: SecretStr | None = None  # of a PostgreSQL ledger; None: TRAINSET_LEDGER, or a file
@@ -88,14 +92,15 @@ def verify_transfer(
         open_ledger(home.state, home.url, url=_plain(work.ledger_url)) as ledger,
         verify_events(home, work.run_id, work.at, origin) as (on_file, head),
     ):
+        chosen = Selection(work.only) if work.only.names_files else None
         result = verify_files(
-            media_of(dataset.open_table("media")),
+            media_of(dataset.open_table("media"), chosen),
             home=home,
             sources={m.name: open_source(m.from_, work.credentials) for m in spec.media},
             level=max(work.level, "L2"),
             sample=work.sample,
             seed=work.seed,
-            whole=True,
+            whole=chosen is None,
             open_place=lambda place: open_destination(
                 place,
                 work.destinations,
@@ -108,14 +113,26 @@ def verify_transfer(
             parts=ledger.part_log(),
         )
     _leave(home, work, dataset.commit.id, result, head)
+    if chosen is not None and (unseen := list(islice(chosen.unseen(), 1))):
+        name, place = unseen[0]
+        raise NotFound(
+            f"{name!r} ({place}) is no file of {work.ref}; mend the list of files "
+            f"({result.expected:,} others were verified: runs/{work.run_id}/verify.json)"
+        )
     return result
 
 
-def media_of(table: Table) -> Iterator[Expected]:
-    """What every row with a place says of its file, in constant memory."""
+def media_of(table: Table, chosen: Selection | None = None) -> Iterator[Expected]:
+    """What every row with a place says of its file, in constant memory.
+
+    Args:
+        chosen: only these, by key or source uri.
+    """
     for batch in table.scan(_COLUMNS):
         for row in batch.to_pylist():
-            if row["uri"] is not None:
+            if row["uri"] is not None and (
+                chosen is None or chosen.names(row["key"], row["source_uri"])
+            ):
                 yield _expected(row)
 
 

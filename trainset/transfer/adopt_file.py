@@ -55,9 +55,11 @@ class FileAdopter:
         hashed: Callable[[str], bool],
         probe: LookProbe,
         memory_bytes: int,
+        *,
+        anew: bool = False,
     ) -> None:
         self._sources, self._ledger, self._hashed, self._probe = sources, ledger, hashed, probe
-        self._memory_bytes = memory_bytes
+        self._memory_bytes, self._anew = memory_bytes, anew
         self._memory = ByteBudget(IN_FLIGHT_BYTES)
 
     def adopt(self, file: SourceFile) -> Outcome:
@@ -81,7 +83,7 @@ class FileAdopter:
 
     def _adopt(self, file: SourceFile) -> Outcome:
         store = self._sources[file.source]
-        if (known := self._known(file, store)) is not None:
+        if not self._anew and (known := self._known(file, store)) is not None:
             return known
         if not self._hashed(file.source):
             found = self._head(file, store)

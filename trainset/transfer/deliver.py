@@ -49,11 +49,18 @@ class Delivery:
     """Brings contents to their places, equal ones once. Threads share it."""
 
     def __init__(
-        self, places: Places, ledger: Ledger, lanes: Lanes, route: Route, run_id: str | None
+        self,
+        places: Places,
+        ledger: Ledger,
+        lanes: Lanes,
+        route: Route,
+        run_id: str | None,
+        *,
+        prove: bool = False,
     ) -> None:
         self.route, self.places = route, places
         self._lanes, self._ledger = lanes, ledger
-        self._presence = Presence(ledger, run_id)
+        self._presence = Presence(ledger, run_id, prove=prove)
 
     def bring(
         self,

@@ -76,6 +76,7 @@ def outcome_events(
     rules: Mapping[str, str],
     dead: Container[str] | None = None,
     replayed: Container[str] = (),
+    replay: str | None = None,
     faults: Mapping[str, ObjectFault] | None = None,
     parents: Mapping[str, str] | None = None,
 ) -> Iterator[Event]:
@@ -85,14 +86,18 @@ def outcome_events(
         listed_at: of RECEIVE, and of what has no time of its own.
         rules: the spec's rules in words, by name.
         dead: keys that no run tries again by itself; None: every file that failed.
-        replayed: keys of dead letters that someone let this run try again.
+        replayed: keys of files that someone let this run try again: dead letters, or a replay.
+        replay: the stage that a replay began from.
         faults: what a verification found wrong with files that had arrived, by key: they are
             not taken into the dataset, and the next run looks again.
         parents: of duplicates, by key: the ``file_id`` of the file that brought the bytes first.
     """
     o = outcome
     at = o.at or listed_at
-    yield _event("REPLAY" if o.file.key in replayed else "RECEIVE", o.file, listed_at, "list")
+    begun = _event("RECEIVE", o.file, listed_at, "list")
+    if o.file.key in replayed:
+        begun = begun._replace(type="REPLAY", reason=replay and f"from {replay}")
+    yield begun
     if o.route is not None:
         routed = _event("ROUTE", o.file, at, "route")._replace(reason=rules.get(o.route))
         yield routed._replace(relationship=o.route, rule_id=o.route)
