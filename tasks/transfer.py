@@ -12,7 +12,7 @@ from tasks.progress import task_progress
 from tasks.run_ids import task_run_id
 from tasks.say import tell
 from trainset.report.markdown import transfer_markdown
-from trainset.run import media_rows
+from trainset.run import media_rows, sending
 from trainset.run import transfer as step
 from trainset.run.context import RunContext
 from trainset.run.reports import BatchResult, StageReport, TransferBatch, TransferWork
@@ -34,7 +34,15 @@ def transfer_batch(run: RunContext, batch: TransferBatch) -> BatchResult:
     """Send one batch of files; files that are there already are not sent again."""
     label = f"batch {batch.label}"
     with task_progress("transfer-progress", label, batch.files, "files") as progress:
-        return tell(step.send_work(run, batch, progress=progress, task_run_id=task_run_id()))
+        return tell(sending.send_work(run, batch, progress=progress, task_run_id=task_run_id()))
+
+
+@task(name="transfer-again", task_run_name="transfer-again", tags=["b2-upload"], **RETRIED)
+def transfer_again(run: RunContext, results: Sequence[BatchResult]) -> BatchResult:
+    """Try files again that failed for a passing reason, before they are left to the next run."""
+    aside = sum(result.aside for result in results)
+    with task_progress("transfer-progress", "set aside", aside, "files") as progress:
+        return tell(sending.send_aside(run, results, progress=progress, task_run_id=task_run_id()))
 
 
 @task(name="write-media-rows", task_run_name="write-media-rows", **ONCE)

@@ -18,7 +18,8 @@ from trainset.home import Home, open_home
 from trainset.model import Credentials, Frozen, Protection
 from trainset.run.destinations import Destinations, open_destination, use_destinations
 from trainset.spec import DatasetSpec
-from trainset.stores.base import ObjectStore
+from trainset.stores import open_source
+from trainset.stores.base import ObjectStore, ReadStore
 from trainset.tables.lance_store import LanceTableStore
 from trainset.transfer.selection import Only
 
@@ -81,12 +82,17 @@ class Run:
             options=self.spec.store_options,
         )
 
+    def sources(self) -> dict[str, ReadStore]:
+        """A store of each source by name, opened anew."""
+        return {m.name: open_source(m.from_, self.context.credentials) for m in self.spec.media}
+
     @cached_property
     def workspace(self) -> Workspace:
         return self.home.versions.begin(self.context.run_id)
 
-    @cached_property
+    @property
     def ledger(self) -> Ledger:
+        """Opened anew; close it."""
         from trainset.transfer.ledger import open_ledger
 
         url = self.context.ledger_url

@@ -18,6 +18,7 @@ from trainset.run import compute as compute_steps
 from trainset.run import exports as export_steps
 from trainset.run import metadata as metadata_steps
 from trainset.run import publish as publish_steps
+from trainset.run import sending
 from trainset.run import summary as summary_steps
 from trainset.run import transfer as transfer_steps
 from trainset.run.context import ReplayStage, RunContext, begin_run, end_run, now
@@ -153,7 +154,9 @@ def running(context: RunContext) -> Iterator[None]:
 def transfer(context: RunContext) -> StageReport:
     """List, send batch by batch, write the media rows."""
     work = transfer_steps.plan_work(context)
-    sent = [transfer_steps.send_work(context, batch) for batch in work.batches]
+    sent = [sending.send_work(context, batch) for batch in work.batches]
+    if any(result.aside for result in sent):
+        sent.append(sending.send_aside(context, sent))
     return write_rows(context, work, sent)
 
 

@@ -13,7 +13,8 @@ from trainset.run.context import Run, RunContext
 from trainset.run.parents import first_files
 from trainset.run.provenance import Told, write_events
 from trainset.run.reports import BatchResult, StageReport, TransferWork
-from trainset.run.transfer import MISSING, OUTCOMES, RETURNED, lines_path, open_sources
+from trainset.run.scratch import lines_path
+from trainset.run.transfer import MISSING, OUTCOMES, RETURNED
 from trainset.tables.base import Table
 from trainset.tables.lance_store import LanceTableStore
 from trainset.tables.media import upsert_media
@@ -132,7 +133,7 @@ def _verify(run: Run, results: Sequence[BatchResult]) -> Verified:
     verify_outcomes(
         _arriving(run, results, b""),
         home=run.home,
-        sources=open_sources(run),
+        sources=run.sources(),
         level=level,
         sample=run.spec.transfer.sample,
         open_place=lambda url: run.open_place(url, None),

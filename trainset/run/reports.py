@@ -67,15 +67,19 @@ class BatchResult(Frozen):
     left_out: tuple[LeftOut, ...] = ()
     repinned: int = 0  # of reference mode: another version is pinned than before
     origin: Origin | None = None  # who sent
+    aside: int = 0  # files that failed for a passing reason, not counted: they are tried again
+    again: bool = False  # it is those that were set aside
 
     @property
     def said(self) -> str:
         t = self.totals
         anew = f", {self.repinned:,} pinned anew" if self.repinned else ""
+        aside = f", {self.aside:,} set aside for another try" if self.aside else ""
+        which = "tried again" if self.again else f"batch {self.number + 1}"
         return (
-            f"batch {self.number + 1}: {t.sent:,} sent ({size(t.bytes)}), {t.skipped:,} there "
+            f"{which}: {t.sent:,} sent ({size(t.bytes)}), {t.skipped:,} there "
             f"already{anew}, {t.duplicate:,} duplicate, {t.deferred:,} deferred, "
-            f"{t.failed:,} failed"
+            f"{t.failed:,} failed{aside}"
         )
 
 

@@ -1,36 +1,33 @@
-"""Transfer steps of a run: plan, and send a batch; ``media_rows`` writes what came of it."""
+"""The first transfer step of a run: the plan. Then ``sending``, and ``media_rows`` writes rows."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Container, Iterator, Sequence
-from pathlib import Path
-from typing import IO
+from collections.abc import Collection, Container, Iterator
 
 from trainset.errors import InputError
-from trainset.identity import row_id
 from trainset.model import LeftOut, Protection, TransferTotals
-from trainset.run.context import Run, RunContext, now
+from trainset.run.context import Run, RunContext
 from trainset.run.destinations import protection_of
 from trainset.run.plan_inputs import gone_keys
 from trainset.run.provenance import origin_of
 from trainset.run.replay import EVERY, SELECTED, revive_letters
-from trainset.run.reports import BatchResult, TransferBatch, TransferWork
-from trainset.stores import check_adoptable, open_source, open_store
-from trainset.stores.base import ReadStore
+from trainset.run.reports import TransferBatch, TransferWork
+from trainset.run.scratch import lines_path, open_lines
+from trainset.stores import check_adoptable, open_store
 from trainset.tables.base import Table
-from trainset.transfer.adopt import adopt_batch
-from trainset.transfer.base import Outcome, SourceFile, transfer_left_out, transfer_totals
+from trainset.transfer.base import (
+    Outcome,
+    SourceFile,
+)
 from trainset.transfer.base_index import BaseIndex
-from trainset.transfer.ledger import copy_to_store, fetch_from_store
+from trainset.transfer.ledger import fetch_from_store
 from trainset.transfer.listing import list_source
-from trainset.transfer.pins import REPINNED, told_anew
 from trainset.transfer.plan import Planner
 from trainset.transfer.preflight import check_destination
 from trainset.transfer.route import Router
 from trainset.transfer.selection import Selection
-from trainset.transfer.send import send_batch
 
 UNLISTED = "unreadable-folder"
 NOT_LISTED = "not-listed"
@@ -62,9 +59,9 @@ def plan_work(context: RunContext, *, task_run_id: str | None = None) -> Transfe
     told: Counter[str] = Counter()
     batches = []
     with (
-        _open_lines(run.scratch / OUTCOMES) as outcomes,
-        _open_lines(run.scratch / RETURNED) as back,
-        _open_lines(run.scratch / MISSING) as gone,
+        open_lines(run.scratch / OUTCOMES) as outcomes,
+        open_lines(run.scratch / RETURNED) as back,
+        open_lines(run.scratch / MISSING) as gone,
     ):
 
         def note(outcome: Outcome) -> None:
@@ -87,7 +84,7 @@ def plan_work(context: RunContext, *, task_run_id: str | None = None) -> Transfe
             on_returned=note_returned,
         )
         for number, files in enumerate(planner.batches(_listing(run, unlisted, refused, only))):
-            with _open_lines(lines_path(run, "batch", number)) as lines:
+            with open_lines(lines_path(run, "batch", number)) as lines:
                 lines.writelines(f"{file.model_dump_json()}\n" for file in files)
             batches.append((len(files), sum(file.size for file in files)))
         missing = 0
@@ -115,79 +112,6 @@ def plan_work(context: RunContext, *, task_run_id: str | None = None) -> Transfe
         refused=len(refused),
         origin=origin_of(context.spec, context.flow_run_id, task_run_id),
     )
-
-
-def send_work(
-    context: RunContext,
-    batch: TransferBatch,
-    *,
-    progress: Callable[[int], None] | None = None,
-    task_run_id: str | None = None,
-) -> BatchResult:
-    """Send one batch; its outcomes go to the scratch folder.
-
-    Args:
-        progress: gets the number of files done so far.
-        task_run_id: the orchestrator's, for the events.
-    """
-    run = Run(context)
-    done = 0
-
-    def count(files: int, size: int) -> None:
-        nonlocal done
-        done += files
-        if progress is not None:
-            progress(done)
-
-    with lines_path(run, "batch", batch.number).open(encoding="utf-8", newline="\n") as lines:
-        files = [SourceFile.model_validate_json(line) for line in lines]
-    stay = {m.name: m.hash for m in run.spec.media if m.mode == "reference"}
-    sources = open_sources(run)
-    adopted = [file for file in files if file.source in stay]
-    before = _pins(run.table("media"), adopted)
-    with run.ledger as ledger:
-        if context.replay is not None:
-            ledger.revive([file.key for file in files])
-        outcomes = send_batch(
-            [file for file in files if file.source not in stay],
-            sources=sources,
-            home=run.home,
-            ledger=ledger,
-            run_id=context.run_id,
-            route=Router(run.spec.transfer).route,
-            open_place=run.open_place,
-            progress=count,
-            replay=context.replay if context.replay != "route" else None,
-        )
-        for outcome in adopt_batch(
-            adopted,
-            sources=sources,
-            ledger=ledger,
-            hashed=stay.__getitem__,
-            anew=context.replay is not None,
-            progress=count,
-        ):
-            outcomes.append(told_anew(outcome, before, sources[outcome.file.source]))
-        copy_to_store(ledger, run.home.store, now=now())
-    lines_path(run, "outcomes", batch.number).write_text(
-        "".join(f"{outcome.model_dump_json()}\n" for outcome in outcomes), encoding="utf-8"
-    )
-    return BatchResult(
-        number=batch.number,
-        totals=transfer_totals(outcomes),
-        left_out=tuple(transfer_left_out(outcomes)),
-        repinned=sum(outcome.kind == REPINNED for outcome in outcomes),
-        origin=origin_of(context.spec, context.flow_run_id, task_run_id, batch.label),
-    )
-
-
-def _pins(media: Table | None, files: Sequence[SourceFile]) -> dict[str, str]:
-    """The pins that the rows of some files name, by key."""
-    if media is None or not files:
-        return {}
-    asked = ", ".join(f"'{row_id(file.key)}'" for file in files)
-    rows = media.scan(["key", "version_id"], where=f"row_id in ({asked})").read_all().to_pylist()
-    return {row["key"]: row["version_id"] for row in rows if row["version_id"]}
 
 
 def _check_places(run: Run) -> None:
@@ -235,8 +159,8 @@ def _listing(
         if only is None or only.names(key):
             refused.append(LeftOut(key=key, stage="transfer", kind=kind, reason=reason))
 
-    stores = open_sources(run)
-    with _open_lines(run.scratch / SELECTED) as lines:
+    stores = run.sources()
+    with open_lines(run.scratch / SELECTED) as lines:
         for source in run.spec.media:
             listed = list_source(
                 source,
@@ -274,19 +198,5 @@ def _not_there(only: Selection, unlisted: Collection[str]) -> list[LeftOut]:
     return left_out
 
 
-def open_sources(run: Run) -> dict[str, ReadStore]:
-    return {m.name: open_source(m.from_, run.context.credentials) for m in run.spec.media}
-
-
 def _not_listed(prefix: str, why: str) -> LeftOut:
     return LeftOut(key=prefix, stage="transfer", kind=UNLISTED, reason=why)
-
-
-def lines_path(run: Run, what: str, number: int) -> Path:
-    """JSON lines that one step leaves for the next."""
-    return run.scratch / f"{what}-{number:06d}.jsonl"
-
-
-def _open_lines(path: Path) -> IO[str]:
-    """A new file of JSON lines; what an earlier try left in it is gone."""
-    return path.open("w", encoding="utf-8", newline="\n")

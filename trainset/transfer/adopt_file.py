@@ -31,7 +31,7 @@ from trainset.stores.pinned import (
     open_pinned,
 )
 from trainset.transfer.base import Outcome, SourceFile, deferred, failed
-from trainset.transfer.claims import ByteBudget
+from trainset.transfer.claims import shared_lanes
 from trainset.transfer.patience import patiently
 from trainset.transfer.read import Probe, check_listed, listed_pin
 from trainset.transfer.remote import MOST_LOOK_BYTES
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
 LookProbe = Probe
 
-IN_FLIGHT_BYTES = 512 * 2**20  # of files held in memory, over all threads
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -60,7 +59,7 @@ class FileAdopter:
     ) -> None:
         self._sources, self._ledger, self._hashed, self._probe = sources, ledger, hashed, probe
         self._memory_bytes, self._anew = memory_bytes, anew
-        self._memory = ByteBudget(IN_FLIGHT_BYTES)
+        self._memory = shared_lanes().memory
 
     def adopt(self, file: SourceFile) -> Outcome:
         """What became of the file; never raises for a fault of this file alone.

@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TypeVar
 
+from trainset.spec_media import IN_FLIGHT_BYTES
+
 T = TypeVar("T")
 
 SMALL_WORKERS = 32  # files at once that are read into memory
 LARGE_WORKERS = 4  # files at once that are sent in pieces; their parts have workers of their own
-IN_FLIGHT_BYTES = 160 * 2**20  # of files held in memory, over all threads
 
 
 class Claims:
@@ -45,17 +46,23 @@ class ByteBudget:
         self._limit, self._used = limit, 0
         self._changed = threading.Condition()
 
+    def allow(self, limit: int) -> None:
+        """Another limit, also for those that wait already."""
+        with self._changed:
+            self._limit = limit
+            self._changed.notify_all()
+
     @contextmanager
     def hold(self, size: int) -> Iterator[None]:
-        size = min(size, self._limit)
         with self._changed:
-            self._changed.wait_for(lambda: self._used + size <= self._limit)
-            self._used += size
+            self._changed.wait_for(lambda: self._used + min(size, self._limit) <= self._limit)
+            held = min(size, self._limit)
+            self._used += held
         try:
             yield
         finally:
             with self._changed:
-                self._used -= size
+                self._used -= held
                 self._changed.notify_all()
 
 

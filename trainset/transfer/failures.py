@@ -15,7 +15,7 @@ from trainset.transfer.base import Outcome, SourceFile, deferred, failed
 from trainset.transfer.deliver import HomeBusy
 from trainset.transfer.ledger.base import LedgerRow
 
-MOST_ATTEMPTS = 10  # runs that may find the same version waiting; then someone must look
+MOST_ATTEMPTS = 40  # tries of one version over all runs (four a run); then someone must look
 
 REVIVE = "then: python -m flows transfer-media <spec> --retry-dead"
 
