@@ -120,7 +120,7 @@ def _plan_arguments(plan: argparse.ArgumentParser) -> None:
         help="count the calls of a verification too (default: the spec's level)",
     )
     plan.add_argument(
-        "--sample", type=_share, default=1.0, help="how much L3 and L4 read: 1%% or 0.01"
+        "--sample", type=_share, help="how much L3 and L4 read: 1%% or 0.01 (default: the spec's)"
     )
     plan.add_argument("--format", choices=["table", "json"], default="table")
 

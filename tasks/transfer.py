@@ -10,7 +10,7 @@ from prefect.artifacts import create_markdown_artifact
 from tasks.policy import ONCE, RETRIED
 from tasks.progress import task_progress
 from tasks.run_ids import task_run_id
-from tasks.say import tell
+from tasks.say import say_wait, tell
 from trainset.report.markdown import transfer_markdown
 from trainset.run import media_rows, sending
 from trainset.run import transfer as step
@@ -42,7 +42,11 @@ def transfer_again(run: RunContext, results: Sequence[BatchResult]) -> BatchResu
     """Try files again that failed for a passing reason, before they are left to the next run."""
     aside = sum(result.aside for result in results)
     with task_progress("transfer-progress", "set aside", aside, "files") as progress:
-        return tell(sending.send_aside(run, results, progress=progress, task_run_id=task_run_id()))
+        return tell(
+            sending.send_aside(
+                run, results, progress=progress, task_run_id=task_run_id(), on_wait=say_wait
+            )
+        )
 
 
 @task(name="write-media-rows", task_run_name="write-media-rows", **ONCE)

@@ -25,7 +25,7 @@ def verify_transfer(work: step.VerifyWork) -> VerifyResult:
             )
         )
     create_markdown_artifact(
-        step.verify_markdown(result),
+        step.verify_markdown(result, work),
         key="verify-report",
         description="Which files were checked, how far, and what is wrong",
     )

@@ -26,7 +26,7 @@ from trainset.transfer.ledger import copy_to_store
 from trainset.transfer.pins import REPINNED, told_anew
 from trainset.transfer.route import Router
 from trainset.transfer.send import send_batch
-from trainset.transfer.set_aside import MOST, Aside, may_pass, set_aside, try_again
+from trainset.transfer.set_aside import MOST, Aside, OnWait, may_pass, set_aside, try_again
 
 ASIDE = "aside"  # files that a batch could not bring for a passing reason
 
@@ -65,13 +65,15 @@ def send_aside(
     progress: Callable[[int], None] | None = None,
     task_run_id: str | None = None,
     sleep: Callable[[float], None] = time.sleep,
+    on_wait: OnWait = lambda files, seconds: None,
 ) -> BatchResult:
     """Try again what the batches set aside, in passes, for as long as the spec says.
 
     Args:
         results: of all batches.
-        progress: gets the number of files tried so far, over all passes.
+        progress: gets the number of files tried so far, in the pass under way.
         sleep: waits so many seconds.
+        on_wait: told before each pause: files, seconds.
     """
     run = Run(context)
     waiting: list[Aside] = []
@@ -98,6 +100,7 @@ def send_aside(
         min_age=lambda file: _min_age(run, file),
         clock=now,
         sleep=sleep,
+        on_wait=on_wait,
     )
     origin = origin_of(context.spec, context.flow_run_id, task_run_id, "tried again")
     return _result(run, len(results), outcomes, origin, again=True)

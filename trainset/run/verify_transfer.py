@@ -14,6 +14,7 @@ from trainset.dataset import Dataset
 from trainset.errors import NotFound
 from trainset.home import Home, open_home
 from trainset.model import Credentials, Frozen
+from trainset.report.markdown_transfer import LEVELS
 from trainset.report.wording import size
 from trainset.run.destinations import Destinations, open_destination
 from trainset.run.provenance import origin_of, verify_events
@@ -202,10 +203,17 @@ def verify_rows(result: VerifyResult) -> Sequence[tuple[str, str]]:
     return rows
 
 
-def verify_markdown(result: VerifyResult) -> str:
+def verify_markdown(result: VerifyResult, work: VerifyWork) -> str:
     """The report for Prefect's UI."""
-    lines = [f"**{'All as sent' if result.ok else 'Faults found'}** at {result.level}.", ""]
-    lines += ["| | |", "|---|---|", *(f"| {a} | {b} |" for a, b in verify_rows(result))]
+    lines = [
+        f"**{'All as sent.' if result.ok else 'Faults found.'}** Media of `{work.ref}` of "
+        f"{work.spec.name}, compared with their places up to {result.level}.",
+        "",
+        *("| what | found |", "|---|---|"),
+        *(f"| {a} | {b} |" for a, b in verify_rows(result)),
+        "",
+        *(f"- {at}: {LEVELS[at]}" for at in sorted(result.reached)),
+    ]
     if result.faults:
         lines += ["", "| file | what | reason | next step |", "|---|---|---|---|"]
         lines += [
@@ -213,7 +221,8 @@ def verify_markdown(result: VerifyResult) -> str:
             for f in result.faults[:SHOWN]
         ]
     if (more := result.faulty - SHOWN) > 0:
-        lines += ["", f"… and {more:,} more, in verify.json."]
+        lines += ["", f"… and {more:,} more."]
+    lines += ["", f"All of it: `{work.spec.home}/runs/{work.run_id}/verify.json`."]
     return "\n".join(lines)
 
 

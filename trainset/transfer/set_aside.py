@@ -32,6 +32,7 @@ class Aside(Frozen):
 
 
 Send = Callable[[Sequence[SourceFile]], Sequence[Outcome]]
+OnWait = Callable[[int, float], None]
 Refresh = Callable[[SourceFile], SourceFile | None]
 
 
@@ -66,6 +67,7 @@ def try_again(
     min_age: Callable[[SourceFile], timedelta] = lambda file: timedelta(0),
     clock: Callable[[], datetime],
     sleep: Callable[[float], None],
+    on_wait: OnWait = lambda files, seconds: None,
 ) -> list[Outcome]:
     """One outcome for each file; ``attempts`` counts the tries before, too.
 
@@ -74,6 +76,7 @@ def try_again(
             answer at all) ends the pass, and nothing else.
         refresh: looks at a file that had changed; None: it is gone.
         give_up_at: no pass begins later.
+        on_wait: told before each pause: files, seconds.
     """
     rest, done = list(waiting), list[Outcome]()
     for number in range(1, len(PASSES_S) + 1):
@@ -81,7 +84,7 @@ def try_again(
             break
         wait = (due - clock()).total_seconds()
         if wait > 0:
-            _log.info("%d files wait %.0f s for their next try", len(rest), wait)
+            on_wait(len(rest), wait)
             sleep(wait)
         ended, gone = _pass(rest, send, refresh)
         done += gone
