@@ -132,6 +132,25 @@ def test_a_lock_goes_with_the_md5_of_what_is_sent(
         assert len(locks) == (0 if "partNumber" in dict(request.query) else 2)
 
 
+@pytest.mark.parametrize("sender", ["fast", "boto3"])
+def test_where_the_server_compares_no_sha256_the_md5_goes_with_what_is_sent(
+    recording: Recording, tmp_path: Path, sender: str
+) -> None:
+    store = recorded_store(recording, sender)
+    store.__dict__["checks_sha256"] = False
+    (tmp_path / "f").write_bytes(os.urandom(5 * MIB + 1))
+    store.put("a", b"hello", sha256=hashlib.sha256(b"hello").hexdigest())
+    store.put("b", b"of ours")
+    recording.body = CREATED
+    with pytest.raises(TransientError):  # the recording makes no objects
+        store.put_file("c", tmp_path / "f")
+    sent = {r.path.rsplit("/", 1)[-1]: r for r in recording.requests if r.method == "PUT"}
+    for name in ("a", "c"):
+        digest = base64.b64encode(hashlib.md5(sent[name].body).digest()).decode()
+        assert sent[name].headers["content-md5"] == digest
+    assert "content-md5" not in sent["b"].headers, "nobody said what it must be"
+
+
 def shows_key(request: Recorded) -> bool:
     start = "x-amz-server-side-encryption-customer-"
     found = {n.removeprefix(start): v for n, v in request.headers.items() if n.startswith(start)}

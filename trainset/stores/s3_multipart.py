@@ -38,7 +38,8 @@ class Multipart:
     def send(self, number: int, body: Body, size: int, sha256: str) -> None:
         """Send one part and remember it. Raises UploadLost."""
         store = self._store
-        extra = {**store.protector.read(), **store.protector.body(body)}
+        md5 = store.protector.body(body, md5=not store.checks_sha256)
+        extra = {**store.protector.read(), **md5}
         etag = store.request(
             "put",
             self._key,
