@@ -180,6 +180,8 @@ def test_a_duplicate_names_the_file_that_brought_its_bytes_first(tiny: TinySourc
     (late,) = (e for e in _newest_events(spec) if e["type"] == "DUPLICATE")
     assert late["key"] == "cam/later.png"
     assert ids[late["parent_ids"][0]] in first
+    (text,) = (h.text for h in tiny.open().trace("cam/later.png").story if h.type == "DUPLICATE")
+    assert f"brought first by {ids[late['parent_ids'][0]]}" in text
     assert {e["batch_id"] for e in _newest_events(spec)} == {"1 of 1"}
 
 

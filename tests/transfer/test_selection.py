@@ -88,6 +88,7 @@ def test_names_and_a_condition_must_both_fit() -> None:
     only = Only(files=("cam/a.jpg", "cam/b.jpg"), where="size > 10 and mime like 'image/%'")
     assert [f.path for f in Selection(only).select(FILES)] == ["b.jpg"]
     assert [f.path for f in Selection(Only(where="path like '%.mp4'")).select(FILES)] == ["c.mp4"]
+    assert not Selection(Only(where="true")).names("cam/odd"), "nobody named it"
     with pytest.raises(SpecError, match=r"width is no attribute of a file.* key, path, source"):
         Selection(Only(where="width > 5"))
 

@@ -67,9 +67,8 @@ class Selection:
         return int(self._seen.sum())
 
     def names(self, *names: str | None) -> bool:
-        """Whether a file that goes by these names is meant, whatever the condition says."""
-        known = [name for name in names if name is not None]
-        return not self._only.names_files or bool(self._find(known).any())
+        """Whether someone named a file that goes by these names, whatever the condition says."""
+        return bool(self._find([name for name in names if name is not None]).any())
 
     def unseen(self) -> Iterator[tuple[str, str]]:
         """(name, where it stands) of every name that no file of a listing had."""
