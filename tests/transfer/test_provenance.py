@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from trainset.errors import InputError, StoreReply
@@ -205,6 +205,7 @@ def test_a_duplicate_names_the_file_that_brought_its_bytes_first() -> None:
     assert {r["file_id"] for r in rows if r["type"] != "VERIFY"} == {row_id("cam/b")}
 
 
+@example(["\x7f", "\x00\b\f\n\x1f", "\udcff", "\u2028"])
 @given(st.lists(st.text(), max_size=4))
 def test_the_hash_is_that_of_ascii_json(texts: list[str]) -> None:
     values = (1, None, texts, (("a", "b"),), "".join(texts))

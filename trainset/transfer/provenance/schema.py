@@ -174,7 +174,7 @@ def event_hash(values: tuple[Any, ...]) -> str:
         text = orjson.dumps(values)
     except TypeError:  # half of a surrogate pair, in a name that is no UTF-8
         text = b"\xff"
-    if not text.isascii():  # else both write the same, and orjson is quicker
+    if not text.isascii() or b"\x7f" in text:  # else both write the same, and orjson is quicker
         text = _encode(values).encode("ascii")
     return hashlib.sha256(text).hexdigest()
 
