@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from flows.server import managed_server
+from trainset.errors import InputError
 from trainset.model import RunSummary
 from trainset.run.summary import read_text
 from trainset.spec import DatasetSpec, load_spec
@@ -17,11 +18,50 @@ def run_flow(options: argparse.Namespace) -> int:
     """Run the flow that ``options.command`` names; returns the exit status."""
     spec = load_spec(options.spec)  # a fault in the spec is told before a server is started
     if options.dry_run:
-        print(_run_estimate(spec))
+        print(_dry_run(spec, options))
         return 0
     with managed_server():
         state = _flow(options.command)(str(options.spec), **_parameters(options), return_state=True)
         return tell(state, spec)
+
+
+def run_replay(options: argparse.Namespace) -> int:
+    """Run the flow that a replay is: a transfer, or from its last stage on a verification."""
+    if options.stage != "verify":
+        options.command, options.replay = "transfer-media", options.stage
+        return run_flow(options)
+    if options.where is not None:
+        raise InputError("a replay from verify takes names of files; leave --where out")
+    options.level, options.sample, options.seed = "L3", 1.0, 0
+    options.ref, options.rates = "main", None
+    return run_verify(options)
+
+
+def _dry_run(spec: DatasetSpec, options: argparse.Namespace) -> str:
+    from flows.dataset_run import choose_files
+    from trainset.run.estimate import estimate_run
+    from trainset.run.replay import count_letters
+
+    given = _parameters(options)
+    choice = choose_files(
+        retry_dead=given.get("retry_dead", False),
+        where=given.get("where"),
+        manifest=given.get("from_manifest"),
+        replay=given.get("replay"),
+        files=given.get("files", ()),
+    )
+    about = {"only": choice["only"], "replay": choice["replay"] is not None}
+    if any(source.from_.startswith(BLOCK) for source in spec.metadata):
+        with managed_server():  # where the addresses of its databases are kept
+            from tasks.secret_blocks import open_block
+
+            lines = estimate_run(spec, open_block=open_block, **about).lines()
+    else:
+        lines = estimate_run(spec, **about).lines()
+    if given.get("retry_dead"):
+        fit, all_ = count_letters(spec, choice["retry_where"])
+        lines.append(f"Dead letters: {fit:,} of {all_:,} are tried again.")
+    return "\n".join(lines)
 
 
 def run_verify(options: argparse.Namespace) -> int:
@@ -42,6 +82,7 @@ def run_verify(options: argparse.Namespace) -> int:
             sample=options.sample,
             ref=options.ref,
             seed=options.seed,
+            **{n: v for n, v in _parameters(options).items() if n in ("from_manifest", "files")},
             return_state=True,
         ).result(raise_on_failure=False)
     if not isinstance(found, VerifyResult):
@@ -49,17 +90,6 @@ def run_verify(options: argparse.Namespace) -> int:
         return 1
     print(verify_text(found))
     return int(not found.ok)
-
-
-def _run_estimate(spec: DatasetSpec) -> str:
-    from trainset.run.estimate import estimate_run
-
-    if not any(source.from_.startswith(BLOCK) for source in spec.metadata):
-        return estimate_run(spec).text()
-    with managed_server():  # where the addresses of its databases are kept
-        from tasks.secret_blocks import open_block
-
-        return estimate_run(spec, open_block=open_block).text()
 
 
 def _verify_estimate(spec: DatasetSpec, options: argparse.Namespace) -> str:
@@ -98,8 +128,9 @@ def tell(state: Any, spec: DatasetSpec) -> int:
 
 def _parameters(options: argparse.Namespace) -> dict[str, Any]:
     names = ("retry_failed", "retry_dead", "models", "ref", "name")
-    given = {name: getattr(options, name, None) for name in names}
-    return {name: value for name, value in given.items() if value not in (None, False)}
+    chosen = ("where", "from_manifest", "replay", "files")
+    given = {name: getattr(options, name, None) for name in (*names, *chosen)}
+    return {name: value for name, value in given.items() if value not in (None, False, [])}
 
 
 def _flow(command: str) -> Any:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from prefect.runtime import flow_run
 
 from flows.resolved import credentials_of, destinations_of, ledger_url_of
-from trainset.run.context import RunContext
+from trainset.errors import InputError
+from trainset.run.context import ReplayStage, RunContext
 from trainset.run.local import new_context, running
 from trainset.spec import load_spec
+from trainset.transfer.selection import Only
 
 
 @contextmanager
@@ -22,6 +25,9 @@ def dataset_run(
     models: Path | None = None,
     retry_failed: bool = False,
     retry_dead: bool = False,
+    retry_where: str | None = None,
+    only: Only | None = None,
+    replay: ReplayStage | None = None,
 ) -> Iterator[RunContext]:
     """Begin a run on a branch named after this flow run, and end it, whatever happens.
 
@@ -34,6 +40,7 @@ def dataset_run(
         models: folder of model weights.
         retry_failed: compute cells again that failed for good.
         retry_dead: send files again that earlier runs gave up.
+        retry_where, only, replay: as ``choose_files`` gives them.
     """
     dataset = load_spec(Path(spec))
     context = new_context(
@@ -43,8 +50,43 @@ def dataset_run(
         models=models,
         retry_failed=retry_failed,
         retry_dead=retry_dead,
+        retry_where=retry_where,
+        only=only,
+        replay=replay,
         destinations=destinations_of(dataset),
         ledger_url=ledger_url_of(dataset),
+        flow_run_id=str(flow_run.id),
     )
     with running(context):
         yield context
+
+
+def choose_files(
+    *,
+    retry_dead: bool,
+    where: str | None,
+    manifest: Path | None,
+    replay: ReplayStage | None,
+    files: Sequence[str] = (),
+) -> dict[str, Any]:
+    """What a run is about, as arguments of ``dataset_run``.
+
+    Raises:
+        InputError: what is asked for does not go together; says what is missing.
+    """
+    if where is not None and retry_dead == (replay is not None):
+        raise InputError(
+            "where chooses among dead letters or among the files of a replay; say which: "
+            "--retry-dead, or `replay --from`"
+        )
+    if replay is not None and where is None and manifest is None and not files:
+        raise InputError(
+            "a replay of which files? Name them by --files (keys or source uris), --from-manifest "
+            "FILE or --where CONDITION (--where true: all)"
+        )
+    only = Only(manifest=manifest, files=tuple(files), where=where if replay else None)
+    return {
+        "retry_where": where if retry_dead else None,
+        "only": None if only == Only() else only,
+        "replay": replay,
+    }

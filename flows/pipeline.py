@@ -7,14 +7,18 @@ from pathlib import Path
 from prefect import flow
 
 from flows import stages
-from flows.dataset_run import dataset_run
+from flows.dataset_run import choose_files, dataset_run
 from flows.naming import run_name
 from trainset.model import RunSummary
 
 
 @flow(name="pipeline", flow_run_name=run_name, persist_result=False, validate_parameters=True)
 def pipeline(
-    spec: str, models: Path | None = None, retry_failed: bool = False, retry_dead: bool = False
+    spec: str,
+    models: Path | None = None,
+    retry_failed: bool = False,
+    retry_dead: bool = False,
+    where: str | None = None,
 ) -> RunSummary:
     """Make the dataset what its spec says, and commit it.
 
@@ -27,9 +31,11 @@ def pipeline(
         models: Folder of model weights, for machines that cannot fetch any.
         retry_failed: Compute cells again that failed for good in an earlier run.
         retry_dead: Send files again that earlier runs gave up (dead letters).
+        where: With retry_dead: only dead letters that fit, as in kind = 'checksum-mismatch'.
     """
-    options = {"retry_failed": retry_failed, "retry_dead": retry_dead}
-    with dataset_run(spec, models=models, **options) as run:
+    choice = choose_files(retry_dead=retry_dead, where=where, manifest=None, replay=None)
+    options = {"models": models, "retry_failed": retry_failed, "retry_dead": retry_dead}
+    with dataset_run(spec, **options, **choice) as run:
         media = stages.transfer(run)
         labels = stages.sync(run, media)
         cells = stages.compute(run, labels)

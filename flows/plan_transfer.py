@@ -21,7 +21,7 @@ def plan_transfer(
     bandwidth: str | None = None,
     rates: Path | None = None,
     verify: Level | None = None,
-    sample: float = 1.0,
+    sample: float | None = None,
 ) -> PlanReport:
     """List the sources, plan against the newest commit, and say what it would cost.
 
@@ -32,7 +32,7 @@ def plan_transfer(
         bandwidth: Of the line, as 500Mbit/s. Left out: the spec's limit.
         rates: File with a card of prices. Left out: the newest of Backblaze B2 that is known.
         verify: Level of a verification whose calls are counted too. Left out: the spec's.
-        sample: Share of objects that L3 and L4 read, 0 to 1.
+        sample: Share of objects that L3 and L4 read, 0 to 1. Left out: the spec's.
     """
     dataset = load_spec(Path(spec))
     return plan_transfer_report(

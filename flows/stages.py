@@ -36,7 +36,10 @@ def transfer(run: RunContext) -> Report:
     if batches:
         get_run_logger().info("%s", say_upload_limit(read_upload_limit(), len(batches)))
     results = transfer_tasks.transfer_batch.map(unmapped(quote(run)), batches, wait_for=[work])
-    return _ended(transfer_tasks.write_media_rows.submit(quote(run), work, results), *results)
+    sent = list(results)
+    if any(result.result().aside for result in results):
+        sent.append(transfer_tasks.transfer_again.submit(quote(run), results))
+    return _ended(transfer_tasks.write_media_rows.submit(quote(run), work, sent), *sent)
 
 
 def sync(run: RunContext, media: Report | None = None) -> Report:

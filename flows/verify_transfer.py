@@ -15,6 +15,7 @@ from flows.resolved import credentials_of, destinations_of, ledger_url_of
 from tasks import verify as verify_tasks
 from trainset.run.verify_transfer import VerifyWork
 from trainset.spec import load_spec
+from trainset.transfer.selection import Only
 from trainset.transfer.verify_report import Level, VerifyResult
 
 
@@ -25,6 +26,8 @@ def verify_transfer(
     sample: float | None = None,
     ref: str = "main",
     seed: int = 0,
+    from_manifest: Path | None = None,
+    files: list[str] | None = None,
 ) -> VerifyResult | State[VerifyResult]:
     """Compare the media of a commit with the places they were sent to; changes nothing.
 
@@ -35,17 +38,21 @@ def verify_transfer(
         sample: Share of objects that L3 and L4 read, 0 to 1. Left out: the spec's own.
         ref: Branch, tag or commit.
         seed: Chooses the sample; the same seed reads the same objects.
+        from_manifest: A list of files (text, CSV or Parquet); only these are verified.
+        files: Names (keys or source uris) beside those of from_manifest.
     """
     dataset = load_spec(Path(spec))
     now = datetime.now(UTC)
     work = VerifyWork(
         run_id=f"{now:%Y%m%d-%H%M%S}-{str(flow_run.id)[:8]}",
         at=now,
+        flow_run_id=str(flow_run.id),
         spec=dataset,
         ref=ref,
         level=level or max(dataset.transfer.verify, "L2"),
         sample=dataset.transfer.sample if sample is None else sample,
         seed=seed,
+        only=Only(manifest=from_manifest, files=tuple(files or ())),
         credentials=credentials_of(dataset),
         destinations=destinations_of(dataset),
         ledger_url=ledger_url_of(dataset),

@@ -26,7 +26,7 @@ def plan_transfer_report(
     bandwidth: str | None = None,
     rates: Path | None = None,
     verify: Level | None = None,
-    sample: float = 1.0,
+    sample: float | None = None,
     credentials: Credentials | None = None,
     destinations: Destinations | None = None,
 ) -> PlanReport:

@@ -7,6 +7,7 @@ from prefect.artifacts import create_markdown_artifact
 
 from tasks.policy import RETRIED
 from tasks.progress import task_progress
+from tasks.run_ids import task_run_id
 from tasks.say import tell
 from trainset.run import verify_transfer as step
 from trainset.transfer.verify_report import VerifyResult
@@ -16,9 +17,15 @@ from trainset.transfer.verify_report import VerifyResult
 def verify_transfer(work: step.VerifyWork) -> VerifyResult:
     """Compare a commit's media with their places; only looks."""
     with task_progress("verify-progress", f"verify {work.ref}", 100, "percent") as show:
-        result = tell(step.verify_transfer(work, progress=lambda done, of: show(100 * done // of)))
+        result = tell(
+            step.verify_transfer(
+                work,
+                progress=lambda done, of: show(100 * done // of),
+                task_run_id=task_run_id(),
+            )
+        )
     create_markdown_artifact(
-        step.verify_markdown(result),
+        step.verify_markdown(result, work),
         key="verify-report",
         description="Which files were checked, how far, and what is wrong",
     )

@@ -52,6 +52,7 @@ HOW = {
     "python -m flows plan-transfer out/demo/dataset.yaml": HOME,
     "python -m flows transfer-media out/demo/dataset.yaml": HOME,
     "python -m flows transfer-media out/demo/dataset.yaml --retry-dead": HOME,
+    "python -m flows replay out/demo/dataset.yaml --from read --where true": HOME,
     "python -m flows verify-transfer out/demo/dataset.yaml --dry-run": HOME,
     "python -m flows verify-transfer out/demo/dataset.yaml --level L3": HOME,
     "python -m flows sync-metadata out/demo/dataset.yaml": HOME,

@@ -8,17 +8,33 @@ items and in ``c__err``), keeps its facts as attributes, and ends its text with 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
+
+
+class StoreReply(NamedTuple):
+    """What a server answered.
+
+    Attributes:
+        status: of HTTP.
+        code: S3's name of the error; None: there was none.
+        request_id: the server's own name of the request, which its support asks for.
+    """
+
+    status: int
+    code: str | None = None
+    request_id: str | None = None
 
 
 class TrainsetError(Exception):
     """Base of all errors raised on purpose.
 
     ``fatal``: not this item alone, but everything that asks the same place would end so.
+    ``reply``: of the server that refused, if one did.
     """
 
     kind = "error"
     fatal = False
+    reply: StoreReply | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Keyword-only arguments do not survive Exception's own pickling; workers send errors home.

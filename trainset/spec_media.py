@@ -14,6 +14,9 @@ from trainset.spec_words import NAME, Bytes, Duration, Share, SpecModel, Words
 from trainset.stores.bandwidth import parse_bandwidth
 from trainset.stores.urls import has_secret
 
+# So that a transfer stays below 300 MB; a fast line with slow replies wants more (512 MiB).
+IN_FLIGHT_BYTES = 160 * 2**20
+
 BLOCK = "block:"  # how a rule's `to` names a Prefect block; flows resolve it
 _BLOCK_NAME = re.compile(r"block:(?:[a-z0-9-]+/)?[A-Za-z0-9._-]+")
 
@@ -158,6 +161,16 @@ class TransferSpec(SpecModel):
     requests_per_second: float = Field(default=450.0, gt=0)
     bandwidth: str | None = Field(
         default=None, description="50MB/s, or a timetable: 08:00 10MB/s, 18:00 off"
+    )
+    retry_for: Duration = Field(
+        default=timedelta(minutes=5),
+        description="how long a run goes on trying files that failed for a passing reason, when "
+        "all others are done; 0: the next run tries them",
+    )
+    in_flight: Bytes = Field(
+        default=IN_FLIGHT_BYTES,
+        ge=2**20,
+        description="bytes of files in memory at once, over all batches of a process",
     )
     ledger: str | None = Field(
         default=None, description="block of a PostgreSQL ledger, when several hosts transfer"

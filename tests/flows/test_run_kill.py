@@ -64,7 +64,7 @@ def test_killed_in_the_middle_of_compute_only_the_batch_in_flight_is_computed_ag
 
 
 def test_killed_after_its_transfer_a_run_loses_no_row(tiny: TinySource) -> None:
-    killed_after(tiny.spec_file, "trainset.run.transfer:send_work")
+    killed_after(tiny.spec_file, "trainset.run.sending:send_work")
     landed = tiny.media_objects()
     assert len(landed) == MEDIA
     again = run_pipeline(tiny.spec)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections import Counter
@@ -14,10 +15,13 @@ from services.tiny_source import TinySource, make_tiny_source, picture
 
 from trainset import open as open_dataset
 from trainset.errors import InputError
+from trainset.identity import row_id
 from trainset.run.local import run_pipeline
 from trainset.run.media_rows import write_rows
 from trainset.run.provenance import config_hash
 from trainset.spec import DatasetSpec
+from trainset.stores.local import LocalStore
+from trainset.transfer import patience, set_aside
 from trainset.transfer.provenance import read_events
 
 
@@ -161,6 +165,26 @@ def _newest_events(spec: DatasetSpec) -> list[dict[str, Any]]:
     return [e for part in parts for e in read_events(dataset.snapshot.fetch(part), list(keys))]
 
 
+def test_a_duplicate_names_the_file_that_brought_its_bytes_first(tiny: TinySource) -> None:
+    shutil.copy(tiny.media / "03.png", tiny.media / "zz.png")
+    spec = with_transfer(tiny)
+    run_pipeline(spec)
+    (tiny.media / "later.png").write_bytes((tiny.media / "03.png").read_bytes())
+    first = {"cam/03.png", "cam/zz.png"}
+    ids = {row_id(key): key for key in first}
+    found = [e for e in _newest_events(spec) if e["type"] == "DUPLICATE"]
+    (told,) = found
+    assert {told["key"], ids[told["parent_ids"][0]]} == first
+    assert told["child_ids"] == [row_id(told["key"])]
+    run_pipeline(spec)
+    (late,) = (e for e in _newest_events(spec) if e["type"] == "DUPLICATE")
+    assert late["key"] == "cam/later.png"
+    assert ids[late["parent_ids"][0]] in first
+    (text,) = (h.text for h in tiny.open().trace("cam/later.png").story if h.type == "DUPLICATE")
+    assert f"brought first by {ids[late['parent_ids'][0]]}" in text
+    assert {e["batch_id"] for e in _newest_events(spec)} == {"1 of 1"}
+
+
 def test_events_name_the_settings_that_decided(tiny: TinySource) -> None:
     first = with_transfer(tiny)
     run_pipeline(first)
@@ -200,3 +224,50 @@ def test_a_lost_ledger_of_a_folder_costs_a_read_and_no_copy(tiny: TinySource) ->
     shutil.rmtree(Path(spec.home) / ".state")
     again = run_pipeline(spec)
     assert (again.status, again.transfer.sent) == ("unchanged", 0)
+
+
+def flaky(monkeypatch: pytest.MonkeyPatch, times: list[int], name: str = "03.png") -> None:
+    """A source that cannot read one file so many times, as a share that comes and goes."""
+    get = LocalStore.get
+
+    def sometimes(self: LocalStore, key: str, **asked: Any) -> bytes:
+        if key == name and times[0] > 0:
+            times[0] -= 1
+            raise OSError(errno.ESTALE, "stale handle")
+        return get(self, key, **asked)
+
+    monkeypatch.setattr(LocalStore, "get", sometimes)
+    monkeypatch.setattr(patience.RETRIER, "attempts", 1)
+    monkeypatch.setattr(set_aside, "PASSES_S", (0.01, 0.02))
+
+
+def test_a_file_that_fails_for_a_moment_arrives_in_the_same_run(
+    tiny: TinySource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flaky(monkeypatch, [4])  # the first try and one more, then the first pass
+    summary = run_pipeline(with_transfer(tiny))
+    assert summary.transfer.balances
+    assert (summary.transfer.deferred, summary.transfer.sent) == (0, summary.transfer.planned)
+    story = tiny.open().trace("cam/03.png").story
+    assert [h.type for h in story if h.type != "ATTEMPT"] == [
+        *("RECEIVE", "FETCH", "RETRY", "SEND", "VERIFY")
+    ]
+    assert "tried 3 times in this run" in story[-3].text
+    table = pq.read_table(Path(tiny.home.url) / "runs" / summary.run_id / "transfer.parquet")
+    tries = dict(zip(table["key"].to_pylist(), table["attempts"].to_pylist(), strict=True))
+    assert (tries["cam/03.png"], tries["cam/02.png"]) == (3, 1)
+
+
+def test_a_file_that_goes_on_failing_is_left_to_the_next_run(
+    tiny: TinySource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = [99]
+    flaky(monkeypatch, times)
+    summary = run_pipeline(with_transfer(tiny))
+    assert summary.transfer.balances
+    assert summary.transfer.deferred == 1
+    assert "cam/03.png" in {item.key for item in summary.left_out}
+    times[0] = 2
+    none = run_pipeline(with_transfer(tiny, retry_for=0))
+    assert none.transfer.deferred == 1, "nobody waits"
+    assert run_pipeline(with_transfer(tiny)).transfer.deferred == 0

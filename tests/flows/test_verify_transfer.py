@@ -68,6 +68,8 @@ def test_a_whole_home_is_clean_and_a_broken_one_ends_with_1(
         assert [f["kind"] for f in page["faults"]] == ["checksum-mismatch"]
         story = [h for h in tiny.open().trace(row["key"]).story if h.run_id == page["run_id"]]
         (told,) = story
+        assert page["run_id"].endswith(told.facts["flow_run_id"][:8])
+        assert told.facts["task_run_id"]
         assert (told.type, told.facts["relationship"]) == ("VERIFY", "failure")
         assert "checksum-mismatch" in told.text
         folder = Path(tiny.home.url) / "runs" / page["run_id"] / "provenance"

@@ -59,12 +59,20 @@ def test_what_is_locked_cannot_be_deleted(
     else:
         (tmp_path / "f").write_bytes(os.urandom(100 if way == "file" else 5 * MIB + 1))
         info = store.put_file("a", tmp_path / "f")
-    with pytest.raises(AccessDenied):
+    with pytest.raises(AccessDenied) as refused:
         delete_version(store, info)
+    assert refused.value.reply is not None
+    assert (refused.value.reply.status, refused.value.reply.code) == (403, "AccessDenied")
+    assert refused.value.reply.request_id
     held = store.named("head_object", "a")
     assert held["ObjectLockMode"] == ("COMPLIANCE" if way == "put" else "GOVERNANCE")
     left = held["ObjectLockRetainUntilDate"] - datetime.now(UTC)
     assert timedelta(hours=23) < left <= timedelta(days=1)
+    assert info.retention_until is not None
+    assert abs(info.retention_until - held["ObjectLockRetainUntilDate"]) < timedelta(minutes=1)
+    if way != "copy":
+        assert info.reply is not None
+        assert info.reply.request_id
 
 
 def test_a_legal_hold_keeps_an_object_until_it_is_lifted(locking: S3Bucket) -> None:
@@ -122,6 +130,25 @@ def test_a_lock_goes_with_the_md5_of_what_is_sent(
         assert request.headers["content-md5"] == digest
         locks = [name for name in request.headers if name.startswith("x-amz-object-lock")]
         assert len(locks) == (0 if "partNumber" in dict(request.query) else 2)
+
+
+@pytest.mark.parametrize("sender", ["fast", "boto3"])
+def test_where_the_server_compares_no_sha256_the_md5_goes_with_what_is_sent(
+    recording: Recording, tmp_path: Path, sender: str
+) -> None:
+    store = recorded_store(recording, sender)
+    store.__dict__["checks_sha256"] = False
+    (tmp_path / "f").write_bytes(os.urandom(5 * MIB + 1))
+    store.put("a", b"hello", sha256=hashlib.sha256(b"hello").hexdigest())
+    store.put("b", b"of ours")
+    recording.body = CREATED
+    with pytest.raises(TransientError):  # the recording makes no objects
+        store.put_file("c", tmp_path / "f")
+    sent = {r.path.rsplit("/", 1)[-1]: r for r in recording.requests if r.method == "PUT"}
+    for name in ("a", "c"):
+        digest = base64.b64encode(hashlib.md5(sent[name].body).digest()).decode()
+        assert sent[name].headers["content-md5"] == digest
+    assert "content-md5" not in sent["b"].headers, "nobody said what it must be"
 
 
 def shows_key(request: Recorded) -> bool:

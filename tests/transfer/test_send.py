@@ -261,6 +261,26 @@ def test_faults_in_a_third_of_requests_lose_nothing(bench: Bench, s3_bucket: S3B
     assert set(s3_bucket.proxy.stored("/media/").values()) == {1}
 
 
+def test_the_reply_of_the_store_is_kept_of_what_was_sent_and_of_what_was_not(
+    bench: Bench, s3_bucket: S3Bucket
+) -> None:
+    bench.home.store = s3_bucket.store("home")
+    bench.write("a.bin", b"a")
+    (sent,) = bench.run()
+    assert sent.reply is not None
+    assert sent.reply.status == 200
+    assert sent.reply.request_id
+    bench.write("b.bin", b"a")
+    assert [o.reply for o in bench.run() if o.status == "duplicate"] == [None], "nothing was sent"
+    bench.write("c.bin", b"c")
+    s3_bucket.proxy.faults = Faults(internal_error=1.0, methods=frozenset({"PUT"}))
+    (waiting,) = bench.run(merge=False)
+    s3_bucket.proxy.faults = Faults()
+    assert waiting.status == "deferred"
+    assert waiting.reply is not None
+    assert (waiting.reply.status, waiting.reply.code) == (500, "InternalError")
+
+
 def test_progress_counts_every_file_and_byte(bench: Bench) -> None:
     for i in range(7):
         bench.write(f"{i}.bin", bytes([i]) * 10)

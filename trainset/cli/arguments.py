@@ -74,6 +74,10 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "dead-letters", files.dead_letters, "files that no run tries again by itself", ref=False
     )
     dead_letters.add_argument("--kind", help="of one kind of error only")
+    dead_letters.add_argument(
+        "--where",
+        help="only those that --retry-dead --where would take: \"kind = 'input' and size < 1e6\"",
+    )
 
     verify = command(
         "verify", commands.verify, "hash the media again; check manifest, provenance and root hash"

@@ -41,8 +41,11 @@ def trace(options: argparse.Namespace) -> Answer:
 
 
 def dead_letters(options: argparse.Namespace) -> Answer:
+    from trainset.run.replay import fitting_letters
+
     with closing(_open(open_home(options.home))) as ledger:
-        found = [d for d in ledger.dead_letters() if options.kind in (None, d.kind)]
+        letters = fitting_letters(ledger, options.where)
+        found = [d for d in letters if options.kind in (None, d.kind)]
     return list_dead_letters(found)
 
 

@@ -52,7 +52,7 @@ def transfer_markdown(
     lines = [*table(("files", "count"), _counts(totals, facts)), "", _balance(totals)]
     lines += ["", *table(("how", ""), _how(totals, facts, seconds, provenance))]
     if facts is not None:
-        lines += _facts(facts)
+        lines += _facts(totals, facts)
     where = f"`runs/{run_id}/transfer.csv`" if run_id else "`transfer.csv`"
     lines += left_out_lines(left_out, where=where)
     return "\n".join([*lines, *_further(totals, facts, run_id, home)])
@@ -101,7 +101,7 @@ def _how(
     return rows
 
 
-def _facts(facts: TransferFacts) -> list[str]:
+def _facts(totals: TransferTotals, facts: TransferFacts) -> list[str]:
     """By source and by rule, what rules passed over, and the files that cost the most."""
     lines: list[str] = []
     if facts.sources:
@@ -115,6 +115,8 @@ def _facts(facts: TransferFacts) -> list[str]:
             for s in facts.sources
         ]
         lines += ["", *table(head, rows)]
+    if (odd := totals.failed - sum(s.failed for s in facts.sources)) > 0:
+        lines += ["", f"And {many(odd, 'entry', 'entries')} that can be no file of the dataset."]
     if facts.routes:
         routes = [(code(r.route, 30), f"{r.files:,}", size(r.bytes)) for r in facts.routes]
         lines += ["", *table(("rule", "files", "moved"), routes)]

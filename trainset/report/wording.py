@@ -39,7 +39,7 @@ KINDS = {
     "copy-in-two-splits": "Copies that would leak between splits",
 }
 STATUS = {
-    "completed": "The run did all it was asked to.",
+    "completed": "A new version was made.",
     "unchanged": "Nothing had changed, so no new version was made.",
     "refused": "The gate refused this version; main stays where it was.",
     "failed": "The run failed; main stays where it was.",

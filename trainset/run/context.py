@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Literal
 
 from pydantic import Field, SecretStr
 
@@ -18,8 +18,10 @@ from trainset.home import Home, open_home
 from trainset.model import Credentials, Frozen, Protection
 from trainset.run.destinations import Destinations, open_destination, use_destinations
 from trainset.spec import DatasetSpec
-from trainset.stores.base import ObjectStore
+from trainset.stores import open_source
+from trainset.stores.base import ObjectStore, ReadStore
 from trainset.tables.lance_store import LanceTableStore
+from trainset.transfer.selection import Only
 
 if TYPE_CHECKING:
     from trainset.tables.base import Table
@@ -27,16 +29,27 @@ if TYPE_CHECKING:
     from trainset.versions.base import VersionStore, Workspace
 
 
+# Where a replay begins, of files whose version is at the destination already.
+# route: the rules are asked again; what they send elsewhere now is read and sent there.
+# read: its source is read again, too, whatever the ledger knows of it.
+# send: and what lies at the destination is read back; other bytes than these are replaced.
+ReplayStage = Literal["route", "read", "send"]
+
+
 class RunContext(Frozen):
     """What every step of a run needs to open it, in any process."""
 
     run_id: str
     started_at: datetime
+    flow_run_id: str | None = None  # the orchestrator's; None: it runs without one
     spec: DatasetSpec
     credentials: Credentials | None = None
     models: Path | None = None  # folder of model weights beside the known ones
     retry_failed: bool = False
     retry_dead: bool = False  # try files again that earlier runs gave up
+    retry_where: str | None = None  # only those that this condition fits
+    only: Only | None = None  # the files that the transfer is about; None: all of the sources
+    replay: ReplayStage | None = None  # treat them so, though they are there already
     destinations: Destinations = Field(default_factory=dict)  # behind blocks that rules name
     ledger_url: SecretStr | None = None  # of a PostgreSQL ledger; None: TRAINSET_LEDGER, or a file
 
@@ -69,12 +82,17 @@ class Run:
             options=self.spec.store_options,
         )
 
+    def sources(self) -> dict[str, ReadStore]:
+        """A store of each source by name, opened anew."""
+        return {m.name: open_source(m.from_, self.context.credentials) for m in self.spec.media}
+
     @cached_property
     def workspace(self) -> Workspace:
         return self.home.versions.begin(self.context.run_id)
 
-    @cached_property
+    @property
     def ledger(self) -> Ledger:
+        """Opened anew; close it."""
         from trainset.transfer.ledger import open_ledger
 
         url = self.context.ledger_url

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 from trainset.compute.context import processors
@@ -18,14 +20,17 @@ from trainset.run.estimate_labels import LABELLED_FILES, ListedNames, match_labe
 from trainset.run.estimate_tables import look_at_tables
 from trainset.run.plan_inputs import gone_keys, list_all, open_base
 from trainset.run.plan_tally import RuleLine, Tally
+from trainset.run.replay import EVERY
 from trainset.spec import DatasetSpec
 from trainset.stores.atomic import can_clone
 from trainset.transfer.plan import Planner
 from trainset.transfer.route import Router
+from trainset.transfer.selection import Only, Selection
 
 SECONDS_PER_FILE = 0.01  # listing, hashing, looking into and writing a small file
 BYTES_PER_S = 200e6  # one core hashing and writing
 START_S = 30.0  # server, imports
+UNSEEN_LINES = 20
 
 
 @dataclass(frozen=True)
@@ -88,11 +93,15 @@ def estimate_run(
     credentials: Credentials | None = None,
     *,
     open_block: OpenBlock | None = None,
+    only: Only | None = None,
+    replay: bool = False,
 ) -> Estimate:
     """Plan a run against the home's main, without a branch and without writing anything.
 
     Args:
         open_block: looks up the databases that the spec names as blocks.
+        only: the files that the run is about; None: all.
+        replay: those that are there already are looked at again.
     """
     base = open_base(spec, credentials)
     unlisted: dict[str, str] = {}
@@ -102,21 +111,21 @@ def estimate_run(
         now=datetime.now(UTC),
         route=Router(spec.transfer).route,
         unlisted=unlisted.keys(),
-        gone=gone_keys(base.media, spec, credentials),
+        gone=EVERY if replay else gone_keys(base.media, spec, credentials),
     )
     tally = Tally(spec)
     odd: Counter[str] = Counter()
     names = ListedNames(LABELLED_FILES if spec.metadata else 0)
     kinds: Counter[str] = Counter()
-    for planned in planner.decide(
-        list_all(spec, credentials, unlisted, lambda key, kind, why: odd.update([kind]))
-    ):
+    listed = list_all(spec, credentials, unlisted, lambda key, kind, why: odd.update([kind]))
+    chosen = None if only is None else Selection(only)
+    for planned in planner.decide(listed if chosen is None else chosen.select(listed)):
         tally.add(planned)
         if planned.what == "move":
             kinds[modality_of(planned.file)] += 1
         if planned.what not in ("skip", "fail"):
             names.add(planned.file)
-    missing = sum(1 for _, was_missing in planner.missing() if not was_missing)
+    missing = sum(not was for _, was in (planner.missing() if chosen is None else ()))
     moving = tally.sum("moving")
     cells = _cells(spec, kinds)
     records, matched, faults = match_labels(spec, names, credentials)
@@ -147,10 +156,15 @@ def estimate_run(
         faults=[
             *unlisted.values(),
             *(f"{many(n, 'entry', 'entries')} left out: {kind}" for kind, n in odd.items()),
+            *(f"{name} ({at}) is in no source" for name, at in _unseen(chosen)),
             *faults,
             *(fault for look in tables for fault in look.faults),
         ],
     )
+
+
+def _unseen(chosen: Selection | None) -> Iterator[tuple[str, str]]:
+    return iter(()) if chosen is None else islice(chosen.unseen(), UNSEEN_LINES)
 
 
 def _cells(spec: DatasetSpec, kinds: Counter[str]) -> dict[str, int]:

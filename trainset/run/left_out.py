@@ -15,6 +15,7 @@ from trainset.errors import NotFound
 from trainset.metadata.align import left_out as unmatched
 from trainset.model import LeftOut, Stage
 from trainset.run.context import Run
+from trainset.run.replay import selected_keys
 from trainset.tables.base import Table, to_rows
 
 PATH = "_meta/left_out.json"
@@ -37,6 +38,10 @@ def current_left_out(
     base = run.workspace.base
     known = known_left_out(run, None if base is None else base.id)
     items += [item for item in known if item.stage not in ran and not _in_rows(item)]
+    if run.context.only is not None and "transfer" in ran:  # of other files it says nothing
+        seen = selected_keys(run)
+        others = (item for item in known if item.stage == "transfer" and not _in_rows(item))
+        items += [item for item in others if item.key not in seen]
     if (media := run.table("media")) is not None:
         items += _unreadable(media)
         items += _failed_cells(media, list(run.spec.columns))

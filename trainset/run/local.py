@@ -18,13 +18,15 @@ from trainset.run import compute as compute_steps
 from trainset.run import exports as export_steps
 from trainset.run import metadata as metadata_steps
 from trainset.run import publish as publish_steps
+from trainset.run import sending
 from trainset.run import summary as summary_steps
 from trainset.run import transfer as transfer_steps
-from trainset.run.context import RunContext, begin_run, end_run, now
+from trainset.run.context import ReplayStage, RunContext, begin_run, end_run, now
 from trainset.run.destinations import Destinations
 from trainset.run.media_rows import write_rows
 from trainset.run.reports import Exported, Published, StageReport
 from trainset.spec import DatasetSpec
+from trainset.transfer.selection import Only
 
 
 def run_pipeline(
@@ -69,6 +71,39 @@ def run_pipeline(
         return summary_steps.write_summary(context, published, export(context, published))
 
 
+def run_transfer(
+    spec: DatasetSpec,
+    *,
+    credentials: Credentials | None = None,
+    retry_dead: bool = False,
+    retry_where: str | None = None,
+    only: Only | None = None,
+    replay: ReplayStage | None = None,
+    destinations: Destinations | None = None,
+) -> RunSummary:
+    """The transfer alone, and the commit of its rows; else as ``run_pipeline``.
+
+    Args:
+        retry_where: of ``retry_dead``: a condition on dead letters (``OF_DEAD_LETTERS``).
+        only: the files that it is about. A name that no source lists is a failure of its own.
+        replay: take them through these stages again, though they are there already.
+    Raises:
+        InputError: no name of ``only`` is in any source; or as ``run_pipeline``.
+    """
+    context = new_context(
+        spec,
+        credentials=credentials,
+        retry_dead=retry_dead,
+        retry_where=retry_where,
+        only=only,
+        replay=replay,
+        destinations=destinations,
+    )
+    with running(context):
+        published = publish_steps.publish(context, transfer(context))
+        return summary_steps.write_summary(context, published, [])
+
+
 def new_context(
     spec: DatasetSpec,
     *,
@@ -79,12 +114,20 @@ def new_context(
     retry_dead: bool = False,
     destinations: Destinations | None = None,
     ledger_url: SecretStr | None = None,
+    flow_run_id: str | None = None,
+    retry_where: str | None = None,
+    only: Only | None = None,
+    replay: ReplayStage | None = None,
 ) -> RunContext:
-    """The data of a run that starts now; see ``run_pipeline``."""
+    """The data of a run that starts now; see ``run_pipeline`` and ``run_transfer``."""
     started = now()
     return RunContext(
         run_id=run_id or f"{started:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}",
         started_at=started,
+        flow_run_id=flow_run_id,
+        retry_where=retry_where,
+        only=only,
+        replay=replay,
         spec=spec,
         credentials=credentials,
         models=models,
@@ -111,7 +154,9 @@ def running(context: RunContext) -> Iterator[None]:
 def transfer(context: RunContext) -> StageReport:
     """List, send batch by batch, write the media rows."""
     work = transfer_steps.plan_work(context)
-    sent = [transfer_steps.send_work(context, batch) for batch in work.batches]
+    sent = [sending.send_work(context, batch) for batch in work.batches]
+    if any(result.aside for result in sent):
+        sent.append(sending.send_aside(context, sent))
     return write_rows(context, work, sent)
 
 

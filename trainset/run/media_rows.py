@@ -10,9 +10,11 @@ from typing import NamedTuple
 
 from trainset.model import LeftOut, TransferTotals
 from trainset.run.context import Run, RunContext
-from trainset.run.provenance import write_events
+from trainset.run.parents import first_files
+from trainset.run.provenance import Told, write_events
 from trainset.run.reports import BatchResult, StageReport, TransferWork
-from trainset.run.transfer import MISSING, OUTCOMES, RETURNED, lines_path, open_sources
+from trainset.run.scratch import lines_path
+from trainset.run.transfer import MISSING, OUTCOMES, RETURNED
 from trainset.tables.base import Table
 from trainset.tables.lance_store import LanceTableStore
 from trainset.tables.media import upsert_media
@@ -72,6 +74,9 @@ def write_rows(
             present_again=_keys(run.scratch / RETURNED) if work.returned else (),
         )
         changed += counts.inserted + counts.updated
+    parents: dict[str, str] = {}
+    if totals.duplicate and changed:
+        parents = first_files(run.table("media"), _sent(run, results, verified))
     return StageReport(
         transfer=totals,
         media_changed=changed,
@@ -80,8 +85,9 @@ def write_rows(
         transfer_facts=facts,
         provenance=write_events(
             run,
-            _all(run, work, _arriving(run, results, verified.levels)),
+            _told(run, work, results, verified.levels),
             verified.faults,
+            parents=parents,
             committed=changed > 0,
         ),
     )
@@ -127,7 +133,7 @@ def _verify(run: Run, results: Sequence[BatchResult]) -> Verified:
     verify_outcomes(
         _arriving(run, results, b""),
         home=run.home,
-        sources=open_sources(run),
+        sources=run.sources(),
         level=level,
         sample=run.spec.transfer.sample,
         open_place=lambda url: run.open_place(url, None),
@@ -165,6 +171,17 @@ def _arriving(run: Run, results: Sequence[BatchResult], levels: bytes) -> Iterat
                 if level:
                     outcome = outcome.model_copy(update={"verified": f"L{level}"})
             yield outcome
+
+
+def _told(
+    run: Run, work: TransferWork, results: Sequence[BatchResult], levels: bytes
+) -> Iterator[Told]:
+    """Outcomes by who brought them about, the plan first; each group is read before the next."""
+    if work.outcomes:
+        yield work.origin, _read_outcomes(run.scratch / OUTCOMES)
+    arriving = _arriving(run, results, levels)
+    for result in results:
+        yield result.origin, islice(arriving, result.totals.planned)
 
 
 def _left_out_of_plan(run: Run, work: TransferWork) -> tuple[LeftOut, ...]:

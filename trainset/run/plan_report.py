@@ -102,7 +102,7 @@ def plan_report(
     bandwidth: str | None = None,
     rates: RateCard | None = None,
     verify: Level | None = None,
-    sample: float = 1.0,
+    sample: float | None = None,
     progress: Progress | None = None,
 ) -> PlanReport:
     """List the sources, and plan against the home's newest commit.
@@ -115,7 +115,7 @@ def plan_report(
             slowest rate counts.
         rates: None: the newest card that trainset ships.
         verify, sample: level and share of a verification whose calls are counted too; None: the
-            spec's level.
+            spec's.
         progress: told now and then how many files were listed.
     Raises:
         NotFound, AccessDenied, InputError: of a source, of the home, or the bandwidth.
@@ -147,6 +147,7 @@ def plan_report(
     for _, was_missing in planner.missing():
         absent[was_missing] += 1
     level = verify or spec.transfer.verify
+    share = spec.transfer.sample if sample is None else sample
     sums = {what: tally.sum(what) for what in COLUMNS}
     return PlanReport(
         dataset=spec.name,
@@ -170,13 +171,13 @@ def plan_report(
         unusable=unusable,
         unusable_shown=tuple(shown),
         verify=level,
-        sample=sample,
+        sample=share,
         home_is_folder=not is_bucket(spec.home),
         cost=price(
             tally.work,
             rates or load_rates(),
             verify=level,
-            sample=sample,
+            sample=share,
             requests_per_s=spec.transfer.requests_per_second,
             bytes_per_s=bytes_per_s,
         ),

@@ -28,7 +28,7 @@ def plan_markdown(report: PlanReport) -> str:
     blocks = [_head(report), _markdown(_source_rows(report))]
     if report.rules:
         blocks.append(_markdown(_rule_rows(report)))
-    blocks.append(_markdown([("", ""), *plan_rows(report)]))
+    blocks.append(_markdown([("what", "how much"), *plan_rows(report)]))
     blocks.append("\n\n".join(_notes(report)))
     return "\n\n".join(block for block in blocks if block)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import socket
 import tempfile
@@ -16,9 +15,9 @@ from trainset import __version__
 from trainset.home import Home
 from trainset.identity import canonical_json
 from trainset.run.context import Run
+from trainset.run.replay import replayed_keys
 from trainset.spec import DatasetSpec
 from trainset.transfer.base import Outcome
-from trainset.transfer.ledger import Ledger
 from trainset.transfer.provenance import (
     SUMS,
     EventFile,
@@ -30,30 +29,26 @@ from trainset.transfer.provenance import (
 )
 from trainset.transfer.verify_report import FileCheck, FileSink, ObjectFault
 
-REPLAYED = "replayed.jsonl"  # keys of dead letters that this run was told to try again
-
-
-def note_replayed(run: Run, ledger: Ledger) -> None:
-    """Let the ledger's dead letters be tried again, and remember which they are.
-
-    A second try of the step finds none any more: what the first has noted stays.
-    """
-    keys = [letter.key for letter in ledger.dead_letters()]
-    with (run.scratch / REPLAYED).open("a", encoding="utf-8", newline="\n") as lines:
-        lines.writelines(f"{json.dumps(key)}\n" for key in keys)
-    ledger.revive(keys)
+Told = tuple[Origin | None, Iterable[Outcome]]  # None: the writer itself
 
 
 def write_events(
-    run: Run, outcomes: Iterable[Outcome], faults: Mapping[str, ObjectFault], *, committed: bool
+    run: Run,
+    told: Iterable[Told],
+    faults: Mapping[str, ObjectFault],
+    *,
+    parents: Mapping[str, str],
+    committed: bool,
 ) -> str | None:
     """Put the run's events into its commit; returns the head of their hash chain.
 
     A run that changes no row leaves no commit: its events go to ``runs/<run_id>/provenance``, if
-    something was left out.
+    something was left out, or replayed.
 
     Args:
-        outcomes: before the verification; ``faults`` is what it found, by key.
+        told: outcomes before the verification, by who brought them about; ``faults`` is what the
+            verification found, by key.
+        parents: of duplicates: ``parents.first_files``.
     """
     context, parts = run.context, list[Path]()
 
@@ -62,13 +57,22 @@ def write_events(
         parts[-1].write_bytes(part.data)
 
     rules = describe_routes(run.spec.transfer.routes)
-    writer = EventWriter(
-        context.run_id, put, at=context.started_at, origin=origin_of(run.spec), rules=rules
-    )
+    origin = origin_of(run.spec, context.flow_run_id)
+    writer = EventWriter(context.run_id, put, at=context.started_at, origin=origin, rules=rules)
     with run.ledger as ledger:
         dead = frozenset(letter.key for letter in ledger.dead_letters())
-    told = (o for o in outcomes if committed or not o.arrived or o.file.key in faults)
-    writer.add(told, dead=dead, replayed=_replayed(run), faults=faults)
+    replayed = replayed_keys(run)
+    told_all = committed or run.context.replay is not None
+    for who, outcomes in told:
+        writer.add(
+            (o for o in outcomes if told_all or not o.arrived or o.file.key in faults),
+            dead=dead,
+            replayed=replayed,
+            replay=run.context.replay,
+            faults=faults,
+            parents=parents,
+            origin=who,
+        )
     log = writer.close()
     if not parts:
         return None
@@ -84,7 +88,7 @@ def write_events(
 
 @contextmanager
 def verify_events(
-    home: Home, spec: DatasetSpec, run_id: str, at: datetime
+    home: Home, run_id: str, at: datetime, origin: Origin
 ) -> Iterator[tuple[FileSink, list[str]]]:
     """A sink for checked files, whose VERIFY events then lie in ``runs/<run_id>/provenance``.
 
@@ -99,7 +103,7 @@ def verify_events(
             parts.append(Path(folder) / part.name)
             parts[-1].write_bytes(part.data)
 
-        writer = EventWriter(run_id, put, at=at, origin=origin_of(spec))
+        writer = EventWriter(run_id, put, at=at, origin=origin)
 
         def note(check: FileCheck) -> None:
             writer.add_events(check_events(check, at))
@@ -111,9 +115,17 @@ def verify_events(
             head.append(log.head)
 
 
-def origin_of(spec: DatasetSpec) -> Origin:
-    """Who writes, under which settings."""
+def origin_of(
+    spec: DatasetSpec,
+    flow_run_id: str | None = None,
+    task_run_id: str | None = None,
+    batch_id: str | None = None,
+) -> Origin:
+    """This process, and under which settings it works."""
     return Origin(
+        flow_run_id=flow_run_id,
+        task_run_id=task_run_id,
+        batch_id=batch_id,
         host=socket.gethostname(),
         worker=str(os.getpid()),
         code_version=__version__,
@@ -125,11 +137,3 @@ def config_hash(spec: DatasetSpec) -> str:
     """sha256 over the sources, the rules and the protection of a spec: what decides a transfer."""
     said = spec.model_dump(mode="json", by_alias=True, include={"media", "transfer", "protect"})
     return hashlib.sha256(canonical_json(said)).hexdigest()
-
-
-def _replayed(run: Run) -> frozenset[str]:
-    path = run.scratch / REPLAYED
-    if not path.exists():
-        return frozenset()
-    with path.open(encoding="utf-8", newline="\n") as lines:
-        return frozenset(json.loads(line) for line in lines)

@@ -17,6 +17,7 @@ from trainset.model import (
     TransferTotals,
 )
 from trainset.report.wording import many, size
+from trainset.transfer.base import Origin
 from trainset.transfer.report_facts import TransferFacts
 from trainset.versions.gate import Check
 
@@ -45,6 +46,7 @@ class TransferWork(Frozen):
     missing: int = 0  # rows whose file is gone from its source
     returned: int = 0  # missing files that are back as they were
     refused: int = 0  # entries that can be no file of the dataset; among ``left_out``
+    origin: Origin | None = None  # who planned
 
     @property
     def said(self) -> str:
@@ -64,15 +66,20 @@ class BatchResult(Frozen):
     totals: TransferTotals
     left_out: tuple[LeftOut, ...] = ()
     repinned: int = 0  # of reference mode: another version is pinned than before
+    origin: Origin | None = None  # who sent
+    aside: int = 0  # files that failed for a passing reason, not counted: they are tried again
+    again: bool = False  # it is those that were set aside
 
     @property
     def said(self) -> str:
         t = self.totals
         anew = f", {self.repinned:,} pinned anew" if self.repinned else ""
+        aside = f", {self.aside:,} set aside for another try" if self.aside else ""
+        which = "tried again" if self.again else f"batch {self.number + 1}"
         return (
-            f"batch {self.number + 1}: {t.sent:,} sent ({size(t.bytes)}), {t.skipped:,} there "
+            f"{which}: {t.sent:,} sent ({size(t.bytes)}), {t.skipped:,} there "
             f"already{anew}, {t.duplicate:,} duplicate, {t.deferred:,} deferred, "
-            f"{t.failed:,} failed"
+            f"{t.failed:,} failed{aside}"
         )
 
 

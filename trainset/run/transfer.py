@@ -1,36 +1,37 @@
-"""Transfer steps of a run: plan, and send a batch; ``media_rows`` writes what came of it."""
+"""The first transfer step of a run: the plan. Then ``sending``, and ``media_rows`` writes rows."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import IO
+from collections.abc import Collection, Container, Iterator
 
-from trainset.identity import row_id
+from trainset.errors import InputError
 from trainset.model import LeftOut, Protection, TransferTotals
-from trainset.run.context import Run, RunContext, now
+from trainset.run.context import Run, RunContext
 from trainset.run.destinations import protection_of
 from trainset.run.plan_inputs import gone_keys
-from trainset.run.provenance import note_replayed
-from trainset.run.reports import BatchResult, TransferBatch, TransferWork
-from trainset.stores import check_adoptable, open_source, open_store
-from trainset.stores.base import ReadStore
+from trainset.run.provenance import origin_of
+from trainset.run.replay import EVERY, SELECTED, revive_letters
+from trainset.run.reports import TransferBatch, TransferWork
+from trainset.run.scratch import lines_path, open_lines
+from trainset.stores import check_adoptable, open_store
 from trainset.tables.base import Table
-from trainset.transfer.adopt import adopt_batch
-from trainset.transfer.base import Outcome, SourceFile, transfer_left_out, transfer_totals
+from trainset.transfer.base import (
+    Outcome,
+    SourceFile,
+)
 from trainset.transfer.base_index import BaseIndex
 from trainset.transfer.base_rows import BaseFiles, BaseRows
-from trainset.transfer.ledger import copy_to_store, fetch_from_store
+from trainset.transfer.ledger import fetch_from_store
 from trainset.transfer.listing import list_source
-from trainset.transfer.pins import REPINNED, told_anew
 from trainset.transfer.plan import Planner
 from trainset.transfer.preflight import check_destination
 from trainset.transfer.route import Router
-from trainset.transfer.send import send_batch
+from trainset.transfer.selection import Selection
 
 UNLISTED = "unreadable-folder"
+NOT_LISTED = "not-listed"
 
 # What the plan leaves in the scratch folder beside its batches, as JSON lines.
 OUTCOMES = "outcomes-plan.jsonl"  # of files that wait, or that a rule turned away
@@ -38,8 +39,12 @@ MISSING = "missing.jsonl"  # keys of rows whose file is gone from its source
 RETURNED = "returned.jsonl"  # keys of rows that said missing, whose file is back
 
 
-def plan_work(context: RunContext) -> TransferWork:
-    """List the sources, subtract the media table, route, and write it all to the scratch folder."""
+def plan_work(context: RunContext, *, task_run_id: str | None = None) -> TransferWork:
+    """List the sources, subtract the media table, route, and write it all to the scratch folder.
+
+    Args:
+        task_run_id: the orchestrator's, for the events.
+    """
     run = Run(context)
     if run.spec.protect != Protection():
         check_destination(run.home.store, run.spec.protect, now=context.started_at)
@@ -47,6 +52,7 @@ def plan_work(context: RunContext) -> TransferWork:
     for source in run.spec.media:
         if source.mode == "reference":
             check_adoptable(open_store(source.from_, context.credentials))
+    only = None if context.only is None else Selection(context.only)
     _open_ledger(run)
     unlisted: dict[str, str] = {}
     refused: list[LeftOut] = []
@@ -54,9 +60,9 @@ def plan_work(context: RunContext) -> TransferWork:
     told: Counter[str] = Counter()
     batches = []
     with (
-        _open_lines(run.scratch / OUTCOMES) as outcomes,
-        _open_lines(run.scratch / RETURNED) as back,
-        _open_lines(run.scratch / MISSING) as gone,
+        open_lines(run.scratch / OUTCOMES) as outcomes,
+        open_lines(run.scratch / RETURNED) as back,
+        open_lines(run.scratch / MISSING) as gone,
     ):
 
         def note(outcome: Outcome) -> None:
@@ -74,19 +80,21 @@ def plan_work(context: RunContext) -> TransferWork:
             now=context.started_at,
             route=Router(context.spec.transfer).route,
             unlisted=unlisted.keys(),
-            gone=gone_keys(run.table("media"), run.spec, context.credentials),
+            gone=_due_anyway(run),
             on_outcome=note,
             on_returned=note_returned,
         )
-        for number, files in enumerate(planner.batches(_listing(run, unlisted, refused))):
-            with _open_lines(lines_path(run, "batch", number)) as lines:
+        for number, files in enumerate(planner.batches(_listing(run, unlisted, refused, only))):
+            with open_lines(lines_path(run, "batch", number)) as lines:
                 lines.writelines(f"{file.model_dump_json()}\n" for file in files)
             batches.append((len(files), sum(file.size for file in files)))
         missing = 0
-        for key, was_missing in planner.missing():
+        for key, was_missing in planner.missing() if only is None else ():
             if not was_missing:
                 missing += 1
                 gone.write(f"{json.dumps(key)}\n")
+    if only is not None:
+        refused += _not_there(only, unlisted)
     return TransferWork(
         batches=tuple(
             TransferBatch(number=number, of=len(batches), files=files, bytes=size)
@@ -103,70 +111,8 @@ def plan_work(context: RunContext) -> TransferWork:
         missing=missing,
         returned=returned,
         refused=len(refused),
+        origin=origin_of(context.spec, context.flow_run_id, task_run_id),
     )
-
-
-def send_work(
-    context: RunContext, batch: TransferBatch, *, progress: Callable[[int], None] | None = None
-) -> BatchResult:
-    """Send one batch; its outcomes go to the scratch folder.
-
-    Args:
-        progress: gets the number of files done so far.
-    """
-    run = Run(context)
-    done = 0
-
-    def count(files: int, size: int) -> None:
-        nonlocal done
-        done += files
-        if progress is not None:
-            progress(done)
-
-    with lines_path(run, "batch", batch.number).open(encoding="utf-8", newline="\n") as lines:
-        files = [SourceFile.model_validate_json(line) for line in lines]
-    stay = {m.name: m.hash for m in run.spec.media if m.mode == "reference"}
-    sources = open_sources(run)
-    adopted = [file for file in files if file.source in stay]
-    before = _pins(run.table("media"), adopted)
-    with run.ledger as ledger:
-        outcomes = send_batch(
-            [file for file in files if file.source not in stay],
-            sources=sources,
-            home=run.home,
-            ledger=ledger,
-            run_id=context.run_id,
-            route=Router(run.spec.transfer).route,
-            open_place=run.open_place,
-            progress=count,
-        )
-        for outcome in adopt_batch(
-            adopted,
-            sources=sources,
-            ledger=ledger,
-            hashed=stay.__getitem__,
-            progress=count,
-        ):
-            outcomes.append(told_anew(outcome, before, sources[outcome.file.source]))
-        copy_to_store(ledger, run.home.store, now=now())
-    lines_path(run, "outcomes", batch.number).write_text(
-        "".join(f"{outcome.model_dump_json()}\n" for outcome in outcomes), encoding="utf-8"
-    )
-    return BatchResult(
-        number=batch.number,
-        totals=transfer_totals(outcomes),
-        left_out=tuple(transfer_left_out(outcomes)),
-        repinned=sum(outcome.kind == REPINNED for outcome in outcomes),
-    )
-
-
-def _pins(media: Table | None, files: Sequence[SourceFile]) -> dict[str, str]:
-    """The pins that the rows of some files name, by key."""
-    if media is None or not files:
-        return {}
-    asked = ", ".join(f"'{row_id(file.key)}'" for file in files)
-    rows = media.scan(["key", "version_id"], where=f"row_id in ({asked})").read_all().to_pylist()
-    return {row["key"]: row["version_id"] for row in rows if row["version_id"]}
 
 
 def _check_places(run: Run) -> None:
@@ -193,41 +139,65 @@ def _open_ledger(run: Run) -> None:
     with run.ledger as ledger:
         fetch_from_store(ledger, run.home.store)
         if run.context.retry_dead:
-            note_replayed(run, ledger)
+            revive_letters(run, ledger)
 
 
 def _base(media: Table | None) -> BaseFiles:
     return BaseRows({}) if media is None else BaseIndex.of_table(media)
 
 
-def _listing(run: Run, unlisted: dict[str, str], refused: list[LeftOut]) -> Iterator[SourceFile]:
+def _due_anyway(run: Run) -> Container[str]:
+    """Keys that are due, though size and version are as their row says."""
+    if run.context.replay is not None:
+        return EVERY
+    return gone_keys(run.table("media"), run.spec, run.context.credentials)
+
+
+def _listing(
+    run: Run, unlisted: dict[str, str], refused: list[LeftOut], only: Selection | None
+) -> Iterator[SourceFile]:
     def refuse(key: str, kind: str, reason: str) -> None:
-        refused.append(LeftOut(key=key, stage="transfer", kind=kind, reason=reason))
+        if only is None or only.names(key):
+            refused.append(LeftOut(key=key, stage="transfer", kind=kind, reason=reason))
 
-    stores = open_sources(run)
-    for source in run.spec.media:
-        yield from list_source(
-            source,
-            stores[source.name],
-            home=run.home.url,
-            on_unreadable=unlisted.__setitem__,
-            on_refused=refuse,
+    stores = run.sources()
+    with open_lines(run.scratch / SELECTED) as lines:
+        for source in run.spec.media:
+            listed = list_source(
+                source,
+                stores[source.name],
+                home=run.home.url,
+                on_unreadable=unlisted.__setitem__,
+                on_refused=refuse,
+            )
+            if only is None:
+                yield from listed
+                continue
+            for file in only.select(listed):
+                lines.write(f"{json.dumps(file.key)}\n")
+                yield file
+
+
+def _not_there(only: Selection, unlisted: Collection[str]) -> list[LeftOut]:
+    """The names that someone gave and no source lists, each with its reason.
+
+    Raises:
+        InputError: there is none of them.
+    """
+    blind, left_out = tuple(unlisted), []
+    for name, place in only.unseen():
+        if name.startswith(blind):
+            continue  # its folder could not be listed: that is told
+        reason = (
+            f"{place}: no source of the spec lists it; mend the name (a key, or a source uri), or "
+            "see whether the file is there and its source takes it (include, exclude)"
         )
-
-
-def open_sources(run: Run) -> dict[str, ReadStore]:
-    return {m.name: open_source(m.from_, run.context.credentials) for m in run.spec.media}
+        left_out.append(LeftOut(key=name, stage="transfer", kind=NOT_LISTED, reason=reason))
+    if left_out and only.found == 0:
+        first = left_out[0]
+        raise InputError(f"{first.key!r}, {first.reason}; so it is with all that were named")
+    return left_out
 
 
 def _not_listed(prefix: str, why: str) -> LeftOut:
     return LeftOut(key=prefix, stage="transfer", kind=UNLISTED, reason=why)
-
-
-def lines_path(run: Run, what: str, number: int) -> Path:
-    """JSON lines that one step leaves for the next."""
-    return run.scratch / f"{what}-{number:06d}.jsonl"
-
-
-def _open_lines(path: Path) -> IO[str]:
-    """A new file of JSON lines; what an earlier try left in it is gone."""
-    return path.open("w", encoding="utf-8", newline="\n")

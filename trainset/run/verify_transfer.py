@@ -5,21 +5,25 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from pydantic import Field, SecretStr
 
 from trainset.dataset import Dataset
+from trainset.errors import NotFound
 from trainset.home import Home, open_home
 from trainset.model import Credentials, Frozen
+from trainset.report.markdown_transfer import LEVELS
 from trainset.report.wording import size
 from trainset.run.destinations import Destinations, open_destination
-from trainset.run.provenance import verify_events
+from trainset.run.provenance import origin_of, verify_events
 from trainset.run.referenced import references
 from trainset.spec import DatasetSpec
 from trainset.stores import open_source
 from trainset.tables.base import Table
 from trainset.transfer.ledger import open_ledger
+from trainset.transfer.selection import Only, Selection
 from trainset.transfer.verify import same_place, verify_files
 from trainset.transfer.verify_report import Expected, Level, Source, VerifyResult
 
@@ -48,11 +52,13 @@ class VerifyWork(Frozen):
 
     run_id: str
     at: datetime
+    flow_run_id: str | None = None  # the orchestrator's
     spec: DatasetSpec
     ref: str = "main"
     level: Level = "L2"
     sample: float = 1.0
     seed: int = 0
+    only: Only = Only()  # by name; empty: all of the commit
     credentials: Credentials | None = None
     destinations: Destinations = Field(default_factory=dict)  # behind blocks that rules name
     ledger_url: SecretStr | None = None  # of a PostgreSQL ledger; None: TRAINSET_LEDGER, or a file
@@ -63,31 +69,39 @@ def _plain(url: SecretStr | None) -> str | None:
 
 
 def verify_transfer(
-    work: VerifyWork, *, progress: Callable[[int, int], None] | None = None
+    work: VerifyWork,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    task_run_id: str | None = None,
 ) -> VerifyResult:
     """Verify all media of a commit, and leave ``runs/<run id>/verify.json`` in the home.
 
     Beside it ``provenance/`` has a VERIFY event for every file that was looked at.
 
+    Args:
+        progress: gets the number of files done so far, and of all.
+        task_run_id: the orchestrator's, for the events.
     Raises:
         NotFound: no home, or no such ref.
         TransientError: a store failed too often; run again.
     """
     spec = work.spec
     home = open_home(spec.home, credentials=work.credentials, options=spec.store_options)
+    origin = origin_of(spec, work.flow_run_id, task_run_id)
     dataset = Dataset(home, home.versions.snapshot(work.ref), work.ref)
     with (
         open_ledger(home.state, home.url, url=_plain(work.ledger_url)) as ledger,
-        verify_events(home, spec, work.run_id, work.at) as (on_file, head),
+        verify_events(home, work.run_id, work.at, origin) as (on_file, head),
     ):
+        chosen = Selection(work.only) if work.only.names_files else None
         result = verify_files(
-            media_of(dataset.open_table("media")),
+            media_of(dataset.open_table("media"), chosen),
             home=home,
             sources={m.name: open_source(m.from_, work.credentials) for m in spec.media},
             level=max(work.level, "L2"),
             sample=work.sample,
             seed=work.seed,
-            whole=True,
+            whole=chosen is None,
             open_place=lambda place: open_destination(
                 place,
                 work.destinations,
@@ -100,14 +114,26 @@ def verify_transfer(
             parts=ledger.part_log(),
         )
     _leave(home, work, dataset.commit.id, result, head)
+    if chosen is not None and (unseen := list(islice(chosen.unseen(), 1))):
+        name, place = unseen[0]
+        raise NotFound(
+            f"{name!r} ({place}) is no file of {work.ref}; mend the list of files "
+            f"({result.expected:,} others were verified: runs/{work.run_id}/verify.json)"
+        )
     return result
 
 
-def media_of(table: Table) -> Iterator[Expected]:
-    """What every row with a place says of its file, in constant memory."""
+def media_of(table: Table, chosen: Selection | None = None) -> Iterator[Expected]:
+    """What every row with a place says of its file, in constant memory.
+
+    Args:
+        chosen: only these, by key or source uri.
+    """
     for batch in table.scan(_COLUMNS):
         for row in batch.to_pylist():
-            if row["uri"] is not None:
+            if row["uri"] is not None and (
+                chosen is None or chosen.names(row["key"], row["source_uri"])
+            ):
                 yield _expected(row)
 
 
@@ -177,10 +203,17 @@ def verify_rows(result: VerifyResult) -> Sequence[tuple[str, str]]:
     return rows
 
 
-def verify_markdown(result: VerifyResult) -> str:
+def verify_markdown(result: VerifyResult, work: VerifyWork) -> str:
     """The report for Prefect's UI."""
-    lines = [f"**{'All as sent' if result.ok else 'Faults found'}** at {result.level}.", ""]
-    lines += ["| | |", "|---|---|", *(f"| {a} | {b} |" for a, b in verify_rows(result))]
+    lines = [
+        f"**{'All as sent.' if result.ok else 'Faults found.'}** Media of `{work.ref}` of "
+        f"{work.spec.name}, compared with their places up to {result.level}.",
+        "",
+        *("| what | found |", "|---|---|"),
+        *(f"| {a} | {b} |" for a, b in verify_rows(result)),
+        "",
+        *(f"- {at}: {LEVELS[at]}" for at in sorted(result.reached)),
+    ]
     if result.faults:
         lines += ["", "| file | what | reason | next step |", "|---|---|---|---|"]
         lines += [
@@ -188,7 +221,8 @@ def verify_markdown(result: VerifyResult) -> str:
             for f in result.faults[:SHOWN]
         ]
     if (more := result.faulty - SHOWN) > 0:
-        lines += ["", f"… and {more:,} more, in verify.json."]
+        lines += ["", f"… and {more:,} more."]
+    lines += ["", f"All of it: `{work.spec.home}/runs/{work.run_id}/verify.json`."]
     return "\n".join(lines)
 
 

@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from trainset.errors import StoreReply
 from trainset.model import Frozen
 
 
@@ -31,6 +32,8 @@ class ObjectInfo(Frozen):
     version_id: str | None = None
     modified: datetime
     sha256: str | None = None  # only when the store was told at put
+    retention_until: datetime | None = None  # of an object that was just made, and locked
+    reply: StoreReply | None = None  # to the request that just made it
 
 
 class Upload(Frozen):

@@ -26,7 +26,7 @@ class Refused(Exception):
         self.operation_name = operation_name
         error = {"Code": str(reply.status), "Message": reply.reason, **_said(text)}
         meta = {"HTTPStatusCode": reply.status, "HTTPHeaders": reply.headers}
-        self.response = {"Error": error, "ResponseMetadata": meta}
+        self.response: dict[str, Any] = {"Error": error, "ResponseMetadata": meta}
         super().__init__(f"{operation_name}: {error['Code']} {error['Message']}")
 
 

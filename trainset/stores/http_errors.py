@@ -15,7 +15,14 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from trainset.errors import AccessDenied, InputError, NotFound, TrainsetError, TransientError
+from trainset.errors import (
+    AccessDenied,
+    InputError,
+    NotFound,
+    StoreReply,
+    TrainsetError,
+    TransientError,
+)
 from trainset.stores.retry import Throttled
 
 LONGEST_PAUSE_S = 300.0  # a server that asks for more is asked again in the next run
@@ -62,6 +69,13 @@ def translated(place: str) -> Iterator[None]:
 
 def refusal(status: int, headers: Mapping[str, str], place: str) -> TrainsetError | AskLater:
     """The error for a reply that is no success."""
+    error = _refusal(status, headers, place)
+    told = error.error if isinstance(error, AskLater) else error
+    told.reply = StoreReply(status)
+    return error
+
+
+def _refusal(status: int, headers: Mapping[str, str], place: str) -> TrainsetError | AskLater:
     said = f"{place}: the server answers {status}"
     if status in ABSENT:
         return NotFound(f"{said}, there is no such file; mend or remove its line")

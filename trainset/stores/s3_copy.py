@@ -58,8 +58,7 @@ def copy_object(
         _check_source(store, key, source, path, etag, size, info)
     if info is None or info.size != size or sha256 not in (None, info.sha256):
         raise TransientError(f"{store.uri(key)}: not whole after its copy; run again")
-    ensure_locked(store, key, info)
-    return info
+    return ensure_locked(store, key, info)
 
 
 def _check_source(

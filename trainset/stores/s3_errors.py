@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from trainset.errors import (
     SourceChanged,
     StaleSignature,
     StoreFull,
+    StoreReply,
     Throttled,
     TrainsetError,
     TransientError,
@@ -57,13 +59,13 @@ def _ours(
     if isinstance(err, TrainsetError) or not isinstance(err, Exception):
         return None
     if isinstance(err, Refused):
-        return _from_reply(err, what, key, bucket, endpoint)
+        return _refusal(err, what, key, bucket, endpoint)
     # Late: urllib3 and more come with them, and most runs meet no error.
     from botocore import exceptions as boto
     from urllib3.exceptions import HTTPError
 
     if isinstance(err, boto.ClientError):
-        return _from_reply(err, what, key, bucket, endpoint)
+        return _refusal(err, what, key, bucket, endpoint)
     place = _place(what, key, bucket, endpoint)
     if isinstance(err, boto.SSLError):
         if "CERTIFICATE" in str(err).upper():
@@ -92,6 +94,14 @@ def _ours(
 
 def _place(what: str, key: str, bucket: str, endpoint: str) -> str:
     return f"{what} {key!r} in bucket {bucket!r} at {endpoint}"
+
+
+def _refusal(
+    err: ClientError | Refused, what: str, key: str, bucket: str, endpoint: str
+) -> TrainsetError:
+    error = _from_reply(err, what, key, bucket, endpoint)
+    error.reply = _reply(err)
+    return error
 
 
 def _from_reply(
@@ -151,6 +161,21 @@ def _from_reply(
     if status == 501:
         return NotSupported(f"{said}; the store cannot do this, use one that can")
     return InputError(f"{said}; the store does not take this request")
+
+
+def _reply(err: ClientError | Refused) -> StoreReply:
+    meta: dict[str, Any] = err.response.get("ResponseMetadata", {})
+    code = err.response.get("Error", {}).get("Code")
+    status = int(meta.get("HTTPStatusCode", 0))
+    # A HEAD reply has no body: its "code" is the status once more.
+    named = None if code in (None, "", str(status)) else str(code)
+    return StoreReply(status, named, request_id(meta))
+
+
+def request_id(meta: Mapping[str, Any]) -> str | None:
+    """The server's name of a request, from boto3's ``ResponseMetadata``."""
+    said = meta.get("RequestId") or meta.get("HTTPHeaders", {}).get("x-amz-request-id")
+    return str(said) if said else None
 
 
 def _retry_after(meta: dict[str, Any]) -> float | None:

@@ -6,8 +6,9 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from trainset.errors import NotFound, TrainsetError, TransientError
+from trainset.errors import NotFound, StoreReply, TrainsetError, TransientError
 from trainset.stores.base import ObjectInfo, Part, PartLog, Upload
+from trainset.stores.s3_errors import request_id
 from trainset.stores.s3_lock import ensure_locked
 from trainset.stores.s3_protect import object_parameters
 from trainset.stores.sender import Body
@@ -37,7 +38,8 @@ class Multipart:
     def send(self, number: int, body: Body, size: int, sha256: str) -> None:
         """Send one part and remember it. Raises UploadLost."""
         store = self._store
-        extra = {**store.protector.read(), **store.protector.body(body)}
+        md5 = store.protector.body(body, md5=not store.checks_sha256)
+        extra = {**store.protector.read(), **md5}
         etag = store.request(
             "put",
             self._key,
@@ -62,10 +64,14 @@ class Multipart:
         store = self._store
         parts = [{"PartNumber": n, "ETag": f'"{etag}"'} for n, etag in sorted(self.etags.items())]
 
+        reply: StoreReply | None = None
+
         def send() -> None:
-            store.client.complete_multipart_upload(
+            nonlocal reply
+            said = store.client.complete_multipart_upload(
                 MultipartUpload={"Parts": parts}, **self._where()
             )
+            reply = StoreReply(200, request_id=request_id(said["ResponseMetadata"]))
 
         info: ObjectInfo | None = None
         try:
@@ -77,9 +83,9 @@ class Multipart:
         info = info or there()
         if info is None:
             raise TransientError(f"{self._uri}: not there after its upload; run again")
-        ensure_locked(store, self._key, info)
+        info = ensure_locked(store, self._key, info)
         self.forget()
-        return info
+        return info.model_copy(update={"reply": reply})
 
     def take_back(self) -> None:
         """Abort the upload (its parts are billed); the error under way matters more than ours."""

@@ -87,7 +87,7 @@ def _finished(store: S3Store, key: str, size: int, sha256: str, log: PartLog) ->
         return None
     info = store.stored(key, size, sha256)
     if info is not None:
-        ensure_locked(store, key, info)
+        info = ensure_locked(store, key, info)
         log.end(store.uri(key))
     return info
 

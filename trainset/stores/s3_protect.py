@@ -66,9 +66,19 @@ class Protector:
             extra["ObjectLockLegalHoldStatus"] = "ON"
         return extra
 
-    def body(self, body: Body) -> dict[str, str]:
-        """The body's MD5, which B2 asks for where an object is locked."""
-        return {"ContentMD5": content_md5(body)} if self.locks else {}
+    def body(self, body: Body, *, md5: bool = False) -> dict[str, str]:
+        """The body's MD5, which B2 asks for where an object is locked.
+
+        Args:
+            md5: in any case: the server compares nothing else with what arrives.
+        """
+        return {"ContentMD5": content_md5(body)} if self.locks or md5 else {}
+
+
+def retention_of(said: Mapping[str, Any]) -> datetime | None:
+    """Until when the parameters of a request, or the reply to a HEAD, lock an object."""
+    until = said.get("ObjectLockRetainUntilDate")
+    return datetime.fromisoformat(until) if isinstance(until, str) else until
 
 
 def content_md5(body: Body) -> str:

@@ -7,10 +7,10 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from trainset.errors import ChecksumMismatch
+from trainset.errors import ChecksumMismatch, StoreReply
 from trainset.stores.base import ObjectInfo, PartLog
 from trainset.stores.s3_parts import upload_parts
-from trainset.stores.s3_protect import object_parameters
+from trainset.stores.s3_protect import object_parameters, retention_of
 from trainset.stores.sender import Body, Piece, body_length
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def put_bytes(
     if sha256 is not None and not store.checks_sha256:
         compare(key, sha256, hashlib.sha256(data).hexdigest())
     try:
-        return put_body(store, key, data, known, content_type)
+        return put_body(store, key, data, known, content_type, checked=sha256 is not None)
     except ChecksumMismatch:
         compare(key, known, hashlib.sha256(data).hexdigest())  # names what the bytes are
         raise
@@ -55,7 +55,8 @@ def put_open_file(
     if in_parts:
         return upload_parts(store, key, source, size, known, content_type, part_hashes, parts)
     try:
-        return put_body(store, key, Piece(source, 0, size), known, content_type)
+        body, checked = Piece(source, 0, size), sha256 is not None
+        return put_body(store, key, body, known, content_type, checked=checked)
     except ChecksumMismatch:
         source.seek(0)
         compare(key, known, hashlib.file_digest(source, "sha256").hexdigest())
@@ -63,12 +64,23 @@ def put_open_file(
 
 
 def put_body(
-    store: S3Store, key: str, body: Body, sha256: str, content_type: str | None
+    store: S3Store,
+    key: str,
+    body: Body,
+    sha256: str,
+    content_type: str | None,
+    *,
+    checked: bool = True,
 ) -> ObjectInfo:
-    """One PUT, and what the store says of it."""
+    """One PUT, and what the store says of it.
+
+    Args:
+        checked: the server must compare what arrives with a hash: its own way or by Content-MD5.
+    """
     name, size = store.full_key(key), body_length(body)
     extra = object_parameters(store.protector, key, name, {"sha256": sha256}, content_type)
-    extra |= store.protector.body(body)
+    extra |= store.protector.body(body, md5=checked and not store.checks_sha256)
+    until = retention_of(extra)
 
     def send() -> ObjectInfo:
         reply = store.sender.put_object(name, body, sha256, extra)
@@ -79,6 +91,8 @@ def put_body(
             version_id=reply.version_id,
             modified=reply.modified,
             sha256=sha256,
+            retention_until=until,
+            reply=StoreReply(200, request_id=reply.request_id),
         )
 
     # A PUT whose reply was lost is there: sent again it would be a second, billed version.
@@ -88,7 +102,8 @@ def put_body(
 def server_checks_sha256(store: S3Store) -> bool:
     """Whether the server compares the signed sha256 with the bytes: asked by a deliberate lie.
 
-    AWS and Ceph do. Where it is False, bytes are hashed once more here before they leave.
+    AWS and Ceph do. Where it is False, bytes are hashed once more here before they leave, and their
+    MD5 goes with them, which every S3 server compares.
     """
     name = store.full_key(_PROBE)
     try:

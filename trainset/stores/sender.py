@@ -91,6 +91,7 @@ class Reply(NamedTuple):
     etag: str
     version_id: str | None
     modified: datetime
+    request_id: str | None = None  # the store's name of the request
 
 
 class Download(Protocol):

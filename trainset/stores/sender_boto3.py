@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from trainset.errors import NotSupported, SourceChanged
+from trainset.stores.s3_errors import request_id
 from trainset.stores.s3_page import PAGE, Item, Page
 from trainset.stores.sender import (
     Body,
@@ -41,6 +42,7 @@ class Boto3Sender:
             etag=reply.get("ETag", "").strip('"'),
             version_id=known_version(reply.get("VersionId")),
             modified=reply_time(reply["ResponseMetadata"]["HTTPHeaders"].get("date")),
+            request_id=request_id(reply["ResponseMetadata"]),
         )
 
     def upload_part(

@@ -68,6 +68,7 @@ class FastSender:
             etag=reply.get("etag", "").strip('"'),
             version_id=known_version(reply.get("x-amz-version-id")),
             modified=reply_time(reply.get("date")),
+            request_id=reply.get("x-amz-request-id"),
         )
 
     def upload_part(

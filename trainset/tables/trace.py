@@ -74,7 +74,8 @@ def trace_file(dataset: Dataset, asked: str, ledger: Ledger | None = None) -> Tr
     letters = [letter for letter in letters if letter.key in found]
     sources = {e["source_uri"] for e in events} | {d.source_uri for d in letters}
     sources |= {row["source_uri"] for row in rows} - {None}
-    story = build_story(events, _attempts(ledger, sources))
+    parents = {id_ for e in events for id_ in e["parent_ids"] or ()}
+    story = build_story(events, _attempts(ledger, sources), _keys_of(media, parents))
     return Trace(
         asked=asked,
         commit=dataset.commit,
@@ -146,6 +147,15 @@ def _rows_of(media: Table, keys: Collection[str]) -> list[dict[str, Any]]:
         media.scan(fact_columns(media), where=f"key in ({listed})").read_all().to_pylist()
     )
     return rows
+
+
+def _keys_of(media: Table | None, ids: Collection[str]) -> dict[str, str]:
+    """Keys by row id; rows that are gone are not in it."""
+    if media is None or not ids:
+        return {}
+    listed = ", ".join(f"'{id_}'" for id_ in sorted(ids))
+    rows = media.scan(["row_id", "key"], where=f"row_id in ({listed})").read_all().to_pylist()
+    return {row["row_id"]: row["key"] for row in rows}
 
 
 def _is_called(letter: DeadLetter, asked: str, endings: bool) -> bool:

@@ -31,6 +31,7 @@ def adopt_batch(
     sources: Mapping[str, ReadStore],
     ledger: Notes,
     hashed: Callable[[str], bool] = lambda source: True,
+    anew: bool = False,
     threads: int = 16,
     progress: Progress | None = None,
     probe: LookProbe | None = None,
@@ -48,6 +49,7 @@ def adopt_batch(
         hashed: by the source's name, whether its files are read (``MediaSource.hash``). Else the
             sha256 is what the object's metadata say (``sha256``), or not known; the facts come
             from the name and the content type.
+        anew: read also what the ledger knows.
         threads: files under way at once.
         probe: looks into the bytes or a seekable file; None: ``trainset.media.probe.probe_media``.
         memory_bytes: larger files are not read whole: no sha256, facts from where the decoder
@@ -58,7 +60,7 @@ def adopt_batch(
         TransientError: ``2 * threads`` files in a row failed for a passing reason.
         MissingExtra: a kind of media needs a package that is not installed.
     """
-    adopter = FileAdopter(sources, ledger, hashed, probe or _media_probe(), memory_bytes)
+    adopter = FileAdopter(sources, ledger, hashed, probe or _media_probe(), memory_bytes, anew=anew)
     stop = threading.Event()
 
     def work(file: SourceFile) -> Outcome | None:

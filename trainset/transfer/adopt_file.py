@@ -14,6 +14,7 @@ from trainset.errors import (
     MissingExtra,
     NotFound,
     SourceChanged,
+    TrainsetError,
     TransientError,
     VersionGone,
 )
@@ -30,7 +31,7 @@ from trainset.stores.pinned import (
     open_pinned,
 )
 from trainset.transfer.base import Outcome, SourceFile, deferred, failed
-from trainset.transfer.claims import ByteBudget
+from trainset.transfer.claims import shared_lanes
 from trainset.transfer.patience import patiently
 from trainset.transfer.read import Probe, check_listed, listed_pin
 from trainset.transfer.remote import MOST_LOOK_BYTES
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 
 LookProbe = Probe
 
-IN_FLIGHT_BYTES = 512 * 2**20  # of files held in memory, over all threads
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -54,10 +54,12 @@ class FileAdopter:
         hashed: Callable[[str], bool],
         probe: LookProbe,
         memory_bytes: int,
+        *,
+        anew: bool = False,
     ) -> None:
         self._sources, self._ledger, self._hashed, self._probe = sources, ledger, hashed, probe
-        self._memory_bytes = memory_bytes
-        self._memory = ByteBudget(IN_FLIGHT_BYTES)
+        self._memory_bytes, self._anew = memory_bytes, anew
+        self._memory = shared_lanes().memory
 
     def adopt(self, file: SourceFile) -> Outcome:
         """What became of the file; never raises for a fault of this file alone.
@@ -71,18 +73,8 @@ class FileAdopter:
             outcome = patiently(lambda: self._adopt(file), local=local)
         except MissingExtra:
             raise
-        except (SourceChanged, VersionGone):
-            reason = f"{file.uri} changed since it was listed; it is taken in the next run"
-            outcome = deferred(file, SourceChanged.kind, reason)
-        except NotFound as err:
-            outcome = deferred(file, NotFound.kind, str(err))
-        except TransientError as err:
-            outcome = deferred(file, TransientError.kind, str(err))
-        except InputError as err:
-            outcome = failed(file, err.kind, str(err))
-        except OSError as err:
-            reason = f"{file.uri}: {err.strerror or err}; check the file and its disk"
-            outcome = failed(file, InputError.kind, reason)
+        except (TrainsetError, OSError) as err:
+            outcome = _kept_back(file, err)
         took = round(1000 * (time.monotonic() - began))
         outcome = outcome.model_copy(update={"duration_ms": took, "at": datetime.now(UTC)})
         self._ledger.record(outcome)
@@ -90,7 +82,7 @@ class FileAdopter:
 
     def _adopt(self, file: SourceFile) -> Outcome:
         store = self._sources[file.source]
-        if (known := self._known(file, store)) is not None:
+        if not self._anew and (known := self._known(file, store)) is not None:
             return known
         if not self._hashed(file.source):
             found = self._head(file, store)
@@ -131,6 +123,23 @@ class FileAdopter:
         found = head_pinned(store, file.path, listed_pin(file, store))
         check_listed(file, found)
         return found
+
+
+def _kept_back(file: SourceFile, err: TrainsetError | OSError) -> Outcome:
+    """The outcome of a file that could not be adopted."""
+    if isinstance(err, OSError):
+        reason = f"{file.uri}: {err.strerror or err}; check the file and its disk"
+        return failed(file, InputError.kind, reason)
+    if isinstance(err, SourceChanged | VersionGone):
+        reason = f"{file.uri} changed since it was listed; it is taken in the next run"
+        outcome = deferred(file, SourceChanged.kind, reason)
+    elif isinstance(err, NotFound):
+        outcome = deferred(file, NotFound.kind, str(err))
+    elif isinstance(err, TransientError):
+        outcome = deferred(file, TransientError.kind, str(err))
+    else:
+        outcome = failed(file, err.kind, str(err))
+    return outcome.model_copy(update={"reply": err.reply})
 
 
 def _said_sha256(found: Pinned) -> str | None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import mimetypes
 from pathlib import PurePosixPath
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from trainset.media.kinds import Kind, kind_of_name
 from trainset.model import MediaFacts
 from trainset.transfer.base import SourceFile
+
+if TYPE_CHECKING:
+    from trainset.transfer.ledger.base import DeadLetter
 
 Type = Literal["text", "number", "time"]
 Row = dict[str, Any]  # by attribute; None: it has none (an image's duration); or UNREAD
@@ -25,6 +28,19 @@ ATTRIBUTES: dict[str, Type] = {
     "duration": "number",  # seconds
     "pages": "number",
     "modified": "time",
+}
+
+
+# What a listing shows, and the kind that a name promises.
+LISTED = {n: t for n, t in ATTRIBUTES.items() if n not in ("width", "height", "duration", "pages")}
+# What dead letters may be asked for: no run has looked into them.
+OF_DEAD_LETTERS: dict[str, Type] = {
+    **{n: t for n, t in LISTED.items() if n != "modified"},
+    "kind": "text",  # of the error
+    "reason": "text",
+    "attempts": "number",  # over all runs
+    "since": "time",
+    "run": "text",  # that gave it up
 }
 
 
@@ -67,6 +83,25 @@ def row_of(file: SourceFile, facts: MediaFacts | None) -> Row:
             "pages": UNREAD,
         }
     return row
+
+
+def row_of_letter(letter: DeadLetter) -> Row:
+    """The attributes of a dead letter."""
+    source, _, path = letter.key.partition("/")
+    kind = named_kind(path)
+    return {
+        "key": letter.key,
+        "path": path,
+        "source": source,
+        "size": letter.size,
+        "mime": kind and kind.mime,
+        "modality": kind and kind.modality,
+        "kind": letter.kind,
+        "reason": letter.reason,
+        "attempts": letter.attempts,
+        "since": letter.since,
+        "run": letter.run_id,
+    }
 
 
 # Python's own table, the same on every machine; what the system adds to it is left out.

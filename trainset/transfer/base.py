@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from trainset.errors import InputError
+from trainset.errors import InputError, StoreReply
 from trainset.model import Frozen, LeftOut, MediaFacts, TransferTotals
 
 Status = Literal["sent", "duplicate", "skipped", "deferred", "failed"]
@@ -59,6 +59,12 @@ class Outcome(Frozen):
     facts: MediaFacts | None = None
     kind: str | None = None
     reason: str | None = None
+    retention_until: datetime | None = Field(
+        default=None, description="until when the object that was made is locked"
+    )
+    reply: StoreReply | None = Field(
+        default=None, description="of the store that took the object, or of the one that refused"
+    )
 
     @property
     def arrived(self) -> bool:
@@ -76,6 +82,27 @@ def failed(file: SourceFile, kind: str, reason: str) -> Outcome:
 
 def skipped(file: SourceFile, kind: str, reason: str, *, route: str | None = None) -> Outcome:
     return Outcome(file=file, status="skipped", kind=kind, reason=reason, route=route)
+
+
+class Origin(Frozen):
+    """Who did something: what the events of a transfer tell of their writer.
+
+    Attributes:
+        flow_run_id, task_run_id: of the orchestrator; None: it ran without one.
+        batch_id: of the batch, as ``<number> of <count>``.
+        host: name of the machine.
+        worker: process on it.
+        code_version: of trainset.
+        config_hash: of the sources, rules and protection of the spec.
+    """
+
+    flow_run_id: str | None = None
+    task_run_id: str | None = None
+    batch_id: str | None = None
+    host: str | None = None
+    worker: str | None = None
+    code_version: str | None = None
+    config_hash: str | None = None
 
 
 def transfer_totals(outcomes: Iterable[Outcome]) -> TransferTotals:

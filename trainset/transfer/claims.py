@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from functools import cache
 from queue import SimpleQueue
 
+from trainset.spec_media import IN_FLIGHT_BYTES
+
 SMALL_WORKERS = 32  # files at once that are read into memory
 LARGE_WORKERS = 4  # files at once that are sent in pieces; their parts have workers of their own
-IN_FLIGHT_BYTES = 160 * 2**20  # of files held in memory, over all threads
 
 
 class Claims:
@@ -43,20 +44,26 @@ class ByteBudget:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
 
+    def allow(self, limit: int) -> None:
+        """Another limit, also for those that wait already."""
+        with self._changed:
+            self._limit = limit
+            self._changed.notify_all()
+
     @contextmanager
     def hold(self, size: int) -> Iterator[None]:
-        size = min(size, self._limit)
         with self._lock:
-            while self._used + size > self._limit:
+            while self._used + min(size, self._limit) > self._limit:
                 self._waiting += 1
                 self._changed.wait()
                 self._waiting -= 1
-            self._used += size
+            held = min(size, self._limit)
+            self._used += held
         try:
             yield
         finally:
             with self._lock:
-                self._used -= size
+                self._used -= held
                 if self._waiting:
                     self._changed.notify_all()
 

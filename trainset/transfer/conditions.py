@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ from sqlglot.errors import SqlglotError
 
 from trainset.errors import SpecError
 from trainset.transfer.answers import ANY, FALSE, NULL, TRUE, Condition, both, either, negated
-from trainset.transfer.attributes import ATTRIBUTES, UNREAD, Row
+from trainset.transfer.attributes import ATTRIBUTES, UNREAD, Row, Type
 
 Node = Any  # sqlglot's syntax tree; its base class has had two names
 
@@ -44,8 +44,11 @@ _COMPARISONS: dict[type, Callable[[Any, Any], bool]] = {
 _CASTS = ("DATE", "TIMESTAMP", "TIMESTAMPNTZ", "TIMESTAMPTZ")  # date '2026-01-31'
 
 
-def parse_condition(where: str) -> Condition:
-    """Compile a rule's ``where``.
+def parse_condition(where: str, attributes: Mapping[str, Type] = ATTRIBUTES) -> Condition:
+    """Compile a ``where``.
+
+    Args:
+        attributes: what may be asked for; of a rule: of a file.
 
     Raises:
         SpecError: it is no such condition; names the part, and what is allowed.
@@ -58,12 +61,12 @@ def parse_condition(where: str) -> Condition:
             f"where {where!r} is not SQL that can be read ({text.rstrip('.')}); "
             "write it as in: width >= 640 and mime like 'image/%'"
         ) from None
-    return _Compiler(where).condition(tree)
+    return _Compiler(where, attributes).condition(tree)
 
 
 class _Compiler:
-    def __init__(self, where: str) -> None:
-        self._where = where
+    def __init__(self, where: str, attributes: Mapping[str, Type]) -> None:
+        self._where, self._attributes = where, attributes
 
     def condition(self, node: Node) -> Condition:
         kind = type(node)
@@ -104,9 +107,9 @@ class _Compiler:
             return self.value(node.this, wanted)
         if isinstance(node, exp.Column):
             name = node.name.lower()
-            if len(node.parts) > 1 or name not in ATTRIBUTES:
+            if len(node.parts) > 1 or name not in self._attributes:
                 raise self._refuse(node, "is no attribute of a file")
-            return Value(ATTRIBUTES[name], operator.itemgetter(name))
+            return Value(self._attributes[name], operator.itemgetter(name))
         if isinstance(node, exp.Null):
             return Value("null", lambda row: None)
         if isinstance(node, exp.Cast) and node.to.this.name in _CASTS:
@@ -202,7 +205,7 @@ class _Compiler:
     def _refuse(self, node: Node, why: str) -> SpecError:
         return SpecError(
             f"where {self._where!r}: {node.sql(dialect='duckdb')} {why}; rules know "
-            f"{', '.join(ATTRIBUTES)}, literals ('text' in single quotes), and, or, not, "
+            f"{', '.join(self._attributes)}, literals ('text' in single quotes), and, or, not, "
             "= != < <= > >=, in, between, like, ilike, is null"
         )
 

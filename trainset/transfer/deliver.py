@@ -49,11 +49,18 @@ class Delivery:
     """Brings contents to their places, equal ones once. Threads share it."""
 
     def __init__(
-        self, places: Places, ledger: Ledger, lanes: Lanes, route: Route, run_id: str | None
+        self,
+        places: Places,
+        ledger: Ledger,
+        lanes: Lanes,
+        route: Route,
+        run_id: str | None,
+        *,
+        prove: bool = False,
     ) -> None:
         self.route, self.places = route, places
         self._lanes, self._ledger = lanes, ledger
-        self._presence = Presence(ledger, run_id)
+        self._presence = Presence(ledger, run_id, prove=prove)
 
     def bring(
         self,
@@ -97,6 +104,8 @@ class Delivery:
             route=decision.rule,
             verified="L1",
             reason=made.reason,
+            retention_until=None if there else made.held.retention_until,
+            reply=None if there else made.held.reply,
         )
 
     def find(self, place: Place, sha256: str, size: int, *, look: bool = False) -> Held | None:

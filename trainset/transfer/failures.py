@@ -15,7 +15,7 @@ from trainset.transfer.base import Outcome, SourceFile, deferred, failed
 from trainset.transfer.deliver import HomeBusy
 from trainset.transfer.ledger.base import LedgerRow
 
-MOST_ATTEMPTS = 10  # runs that may find the same version waiting; then someone must look
+MOST_ATTEMPTS = 40  # tries of one version over all runs (four a run); then someone must look
 
 REVIVE = "then: python -m flows transfer-media <spec> --retry-dead"
 
@@ -26,6 +26,12 @@ def outcome_of_error(file: SourceFile, err: Exception) -> Outcome:
     Raises:
         HomeRefused, StoreFull, MissingExtra, and whatever every other file would meet too.
     """
+    outcome = _outcome(file, err)
+    met = err.__cause__ if isinstance(err, HomeBusy) else err
+    return outcome.model_copy(update={"reply": getattr(met, "reply", None)})
+
+
+def _outcome(file: SourceFile, err: Exception) -> Outcome:
     if isinstance(err, MissingExtra) or is_run_fatal(err):
         raise err
     if isinstance(err, HomeBusy):

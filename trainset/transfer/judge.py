@@ -83,7 +83,9 @@ def _writes(facts: BucketFacts, mode: Mode) -> Iterator[Finding]:
     if facts.checks_sha256 is not None:
         said = "compared by the server with what arrives"
         if not facts.checks_sha256:
-            said = "not compared by the server: each file is hashed once more before it leaves"
+            said = (
+                "not compared by the server: each file is hashed once more, and goes with its MD5"
+            )
         yield Finding(name="sha256", state="ok", found=said)
     if facts.checksum_headers is not None:
         said = "taken" if facts.checksum_headers else "refused; none are sent"

@@ -5,13 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from trainset.errors import StoreReply
 from trainset.home import Home
 from trainset.model import Protection, StoreOptions
 from trainset.stores import open_store
-from trainset.stores.base import ObjectStore
+from trainset.stores.base import ObjectInfo, ObjectStore
+from trainset.stores.held import hash_object
 from trainset.transfer.ledger.base import Content, Ledger
 from trainset.transfer.route import HOME, Decision
 from trainset.transfer.streams import is_stream, parse_note
@@ -91,11 +94,20 @@ class Places:
 
 @dataclass(frozen=True)
 class Held:
-    """An object that holds the wanted bytes."""
+    """An object that holds the wanted bytes.
+
+    ``retention_until`` and ``reply``: of one that was made just now.
+    """
 
     uri: str
     version_id: str | None = None
     etag: str | None = None
+    retention_until: datetime | None = None
+    reply: StoreReply | None = None
+
+    @classmethod
+    def of(cls, uri: str, info: ObjectInfo) -> Held:
+        return cls(uri, info.version_id, info.version, info.retention_until, info.reply)
 
 
 class Presence:
@@ -107,10 +119,11 @@ class Presence:
 
     Args:
         run_id: batches of one run share the listing.
+        prove: an object is not believed by its name and size, but read back, once.
     """
 
-    def __init__(self, ledger: Ledger, run_id: str | None = None) -> None:
-        self._ledger, self._run_id = ledger, run_id or f"{id(self)}"
+    def __init__(self, ledger: Ledger, run_id: str | None = None, *, prove: bool = False) -> None:
+        self._ledger, self._run_id, self._prove = ledger, run_id or f"{id(self)}", prove
         self._seen: dict[str, Held] = {}  # uri -> what was found or put by this batch
         self._guard = threading.Lock()
 
@@ -120,26 +133,36 @@ class Presence:
         Args:
             look: ask the store even where the ledger knows nothing (a send was cut off).
         """
-        key = place.key(sha256)
-        uri = place.uri(key)
+        uri = place.uri(place.key(sha256))
         with self._guard:
             if uri in self._seen:
                 return self._seen[uri]
+        held = self._look(place, sha256, size, look=look or self._prove)
+        if held is not None and self._prove:
+            name = held.uri.removeprefix(place.prefix)
+            found = hash_object(place.store, f"{place.root}/{name}", held.version_id)
+            if found != (size, sha256):
+                return None  # it is sent again, in its place
+        return held and self.note(held)
+
+    def _look(self, place: Place, sha256: str, size: int, *, look: bool) -> Held | None:
+        key = place.key(sha256)
+        uri = place.uri(key)
         local = place.store.local_path(key) is not None
         known = self._ledger.find_content(sha256, place.prefix)
         if known is not None and (name := known.uri.removeprefix(place.prefix)).startswith("u/"):
             info = place.store.head(f"{place.root}/{name}")  # streamed: named by its upload
             if info is not None and info.size == size:
-                return self.note(Held(known.uri, info.version_id, info.version))
+                return Held(known.uri, info.version_id, info.version)
         if not (look or local or known):
             return None
         listed = _listed(self._run_id, place.prefix)
         if not (look or local) and listed.is_due() and listed.holds(place, sha256, size):
-            return self.note(Held(uri))  # what came after the listing is looked for below
+            return Held(uri)  # what came after the listing is looked for below
         info = place.store.head(key)
         if info is None or info.size != size or info.sha256 not in (None, sha256):
             return None
-        return self.note(Held(uri, info.version_id, info.version))
+        return Held(uri, info.version_id, info.version)
 
     def note(self, held: Held) -> Held:
         """Remember an object that was found or put."""

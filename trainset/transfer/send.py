@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Literal
 
 from trainset.errors import TrainsetError, TransientError
 from trainset.home import Home
@@ -47,6 +48,7 @@ def send_batch(
     probe: Probe | None = None,
     memory_bytes: int = MEMORY_BYTES,
     busy_wait_s: float = BUSY_WAIT_S,
+    replay: Literal["read", "send"] | None = None,
     clock: Clock = lambda: datetime.now(UTC),
 ) -> list[Outcome]:
     """Bring files into the home, verified; safe to repeat, also after kill -9.
@@ -65,6 +67,7 @@ def send_batch(
         probe: looks into the bytes; None: ``trainset.media.probe.probe_media``.
         busy_wait_s: how long to wait for files that another process is sending; then they are
             deferred.
+        replay: read files that are known, too; send: and read back what their places hold.
     Returns:
         One outcome a file, in the order of ``files``.
     Raises:
@@ -85,6 +88,7 @@ def send_batch(
         spool=home.state / "spool",
         memory_bytes=memory_bytes,
         run_id=run_id,
+        replay=replay,
     )
     batch = _Batch(sender, ledger, lanes, run_id, memory_bytes, progress, clock)
     try:

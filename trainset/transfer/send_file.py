@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from trainset.errors import ChecksumMismatch, SourceChanged
 from trainset.model import MediaFacts
@@ -43,10 +44,12 @@ class FileSender:
         spool: Path,
         memory_bytes: int,
         run_id: str | None = None,
+        replay: Literal["read", "send"] | None = None,
     ) -> None:
         self._sources, self._probe, self._lanes = sources, probe, lanes
         self._spool, self._memory_bytes = spool, memory_bytes
-        self._delivery = Delivery(places, ledger, lanes, route, run_id)
+        self._replay = replay
+        self._delivery = Delivery(places, ledger, lanes, route, run_id, prove=replay == "send")
         self._parts, self._copier = ledger.part_log(), ServerCopier()
         self._remote = RemoteSender(
             sources,
@@ -67,7 +70,7 @@ class FileSender:
             HomeRefused, StoreFull, MissingExtra: no file can be sent.
             HomeBusy, TrainsetError, OSError: of this file; ``send.send_batch`` judges them.
         """
-        row = claim.row
+        row = claim.row if self._replay is None else None
         if row is not None and row.arrived and (known := self._known(file, row)) is not None:
             return known
         sent = self._remote.send(file, owner, look=claim.interrupted)
@@ -167,4 +170,4 @@ class FileSender:
                 info = place.store.put(
                     key, content.data, sha256=content.sha256, content_type=facts.mime
                 )
-        return Held(place.uri(key), info.version_id, info.version)
+        return Held.of(place.uri(key), info)

@@ -111,7 +111,7 @@ class RemoteSender:
         place = self._delivery.places.of(decision)
         with self._lanes.memory.hold(min(file.size, STREAM_MEMORY)):
             key, info, sha256, moved, noted = self._streamed(file, remote, facts, place)
-        streamed = Held(place.uri(key), info.version_id, info.version)
+        streamed = Held.of(place.uri(key), info)
         if remote.found is None:
             self._check_after(file, place, key, info)
         if not noted:

@@ -90,4 +90,4 @@ class ServerCopier:
                 err.__cause__,
             )
             raise
-        return Put(Held(place.uri(key), info.version_id, info.version), 0, COPIED)
+        return Put(Held.of(place.uri(key), info), 0, COPIED)

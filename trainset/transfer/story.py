@@ -64,20 +64,24 @@ class FileNow(Frozen):
 
 
 def build_story(
-    events: Iterable[Mapping[str, Any]], attempts: Iterable[Attempt] = ()
+    events: Iterable[Mapping[str, Any]],
+    attempts: Iterable[Attempt] = (),
+    names: Mapping[str, str] | None = None,
 ) -> list[Happening]:
     """What happened, in order of time; what the ledger tells and an event tells too comes once.
 
     Args:
         events: rows of ``provenance.SCHEMA``, in the order of their chains.
         attempts: the ledger's, of the same files.
+        names: keys of files that events name by their row id.
     """
     told = list(events)
     # Older versions gave all events of a run one time; then the chain knows the order.
     places = {run: n for n, run in enumerate(_runs(told))}
     known = {(e["run_id"], e["source_uri"], e["kind"]) for e in told if e["kind"]}
     keys = {e["source_uri"]: e["key"] for e in told}
-    lines = [(e["time"], places[e["run_id"]], e["seq"], _happening(e)) for e in told]
+    named = names or {}
+    lines = [(e["time"], places[e["run_id"]], e["seq"], _happening(e, named)) for e in told]
     for a in attempts:
         if (a.run_id, a.source_uri, a.kind) not in known:
             lines.append((a.at, len(places), 0, _tried(a, keys.get(a.source_uri))))
@@ -131,13 +135,13 @@ def _runs(events: Iterable[Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(e["run_id"] for e in events))
 
 
-def _happening(event: Mapping[str, Any]) -> Happening:
+def _happening(event: Mapping[str, Any], names: Mapping[str, str]) -> Happening:
     return Happening(
         time=event["time"],
         type=event["type"],
         run_id=event["run_id"],
         key=event["key"],
-        text="; ".join(_words(event)),
+        text="; ".join(_words(event, names)),
         facts=dict(event),
     )
 
@@ -165,7 +169,7 @@ _FIRST = {
 }
 
 
-def _words(e: Mapping[str, Any]) -> Iterator[str]:
+def _words(e: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[str]:
     if e["type"] == "SEND" and e["relationship"] == "failure":
         yield "sending failed"
     elif e["type"] == "VERIFY" and e["relationship"] == "failure":
@@ -186,5 +190,15 @@ def _words(e: Mapping[str, Any]) -> Iterator[str]:
         yield f"try {e['attempt']}"
     if e["duration_ms"]:
         yield f"{e['duration_ms']:,} ms"
+    if e["type"] == "DUPLICATE" and e["parent_ids"]:
+        first = e["parent_ids"][0]
+        yield f"brought first by {names.get(first, f'the file {first}')}"
+    if e["retention_until"] is not None:
+        yield f"locked until {e['retention_until'].astimezone(UTC):%Y-%m-%d %H:%M}"
+    if e["kind"] and e["http_status"]:
+        answer = " ".join(filter(None, (str(e["http_status"]), e["error_code"])))
+        yield f"the store answered {answer}"
+        if e["request_id"]:
+            yield f"request {e['request_id']}"
     if e["reason"]:
         yield f"{e['kind']}: {e['reason']}" if e["kind"] else str(e["reason"])

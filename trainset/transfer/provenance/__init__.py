@@ -4,6 +4,7 @@ Every event's hash covers the event and the hash before it, so that none can be 
 put in without the head (kept in the commit's metadata) telling.
 """
 
+from trainset.transfer.base import Origin
 from trainset.transfer.provenance.events import (
     Event,
     check_events,
@@ -20,7 +21,6 @@ from trainset.transfer.provenance.write import (
     EventFile,
     EventLog,
     EventWriter,
-    Origin,
     sha256_sums,
     write_events,
 )

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from trainset.identity import row_id
+from trainset.model import MediaFacts
 from trainset.spec import RouteSpec
 from trainset.transfer.base import Outcome, SourceFile
 from trainset.transfer.verify_report import FileCheck, ObjectFault
@@ -41,6 +43,14 @@ class Event(NamedTuple):
     verified: str | None = None
     kind: str | None = None
     reason: str | None = None
+    parent_ids: tuple[str, ...] | None = None
+    child_ids: tuple[str, ...] | None = None
+    sha256_before: str | None = None
+    http_status: int | None = None
+    error_code: str | None = None
+    request_id: str | None = None
+    retention_until: datetime | None = None
+    attributes_changed: tuple[tuple[str, str], ...] | None = None
 
 
 _ENDS = {
@@ -66,7 +76,9 @@ def outcome_events(
     rules: Mapping[str, str],
     dead: Container[str] | None = None,
     replayed: Container[str] = (),
+    replay: str | None = None,
     faults: Mapping[str, ObjectFault] | None = None,
+    parents: Mapping[str, str] | None = None,
 ) -> Iterator[Event]:
     """The events of one file, in the order they happened.
 
@@ -74,30 +86,42 @@ def outcome_events(
         listed_at: of RECEIVE, and of what has no time of its own.
         rules: the spec's rules in words, by name.
         dead: keys that no run tries again by itself; None: every file that failed.
-        replayed: keys of dead letters that someone let this run try again.
+        replayed: keys of files that someone let this run try again: dead letters, or a replay.
+        replay: the stage that a replay began from.
         faults: what a verification found wrong with files that had arrived, by key: they are
             not taken into the dataset, and the next run looks again.
+        parents: of duplicates, by key: the ``file_id`` of the file that brought the bytes first.
     """
     o = outcome
     at = o.at or listed_at
-    yield _event("REPLAY" if o.file.key in replayed else "RECEIVE", o.file, listed_at, "list")
+    begun = _event("RECEIVE", o.file, listed_at, "list")
+    if o.file.key in replayed:
+        begun = begun._replace(type="REPLAY", reason=replay and f"from {replay}")
+    yield begun
     if o.route is not None:
         routed = _event("ROUTE", o.file, at, "route")._replace(reason=rules.get(o.route))
         yield routed._replace(relationship=o.route, rule_id=o.route)
     if o.sha256 is not None and o.status != "skipped":
         read = _event("FETCH", o.file, at, "read")
-        yield read._replace(sha256=o.sha256, relationship="success")
+        learned = None if o.facts is None else _texts(o.facts)
+        yield read._replace(sha256=o.sha256, relationship="success", attributes_changed=learned)
     if o.attempts > 1:
         reason = f"tried {o.attempts} times in this run"
         yield _event("RETRY", o.file, at, None)._replace(attempt=o.attempts, reason=reason)
     if o.status == "failed" and o.sha256 is not None:
         # It was read, so it was the sending that failed.
         failed = _event("SEND", o.file, at, "send")._replace(kind=o.kind, reason=o.reason)
+        failed = failed._replace(sha256_before=o.sha256, **_reply(o))
         yield failed._replace(relationship="failure", sha256=o.sha256, attempt=o.attempts)
-    yield _end(o, at, dead)
+    end = _end(o, at, dead)
+    if end.type == "DUPLICATE" and parents and (first := parents.get(o.file.key)) is not None:
+        end = end._replace(parent_ids=(first,), child_ids=(row_id(o.file.key),))
+    yield end
     if o.arrived and o.verified is not None and o.verified in _LEVELS:
         proof = _event("VERIFY", o.file, at, "verify")._replace(relationship="success")
-        proof = proof._replace(verified=o.verified, reason=_LEVELS[o.verified])
+        proof = proof._replace(
+            verified=o.verified, reason=_LEVELS[o.verified], sha256_before=o.sha256
+        )
         yield proof._replace(uri=o.uri, version_id=o.version_id, etag=o.etag, sha256=o.sha256)
     if o.arrived and faults and (fault := faults.get(o.file.key)) is not None:
         found = _event("VERIFY", o.file, at, "verify")._replace(
@@ -108,6 +132,7 @@ def outcome_events(
             uri=o.uri,
             version_id=o.version_id,
             etag=o.etag,
+            sha256_before=o.sha256,
             sha256=o.sha256,
         )
         yield found._replace(type="DROP", rule_id=o.route)
@@ -129,6 +154,7 @@ def check_events(check: FileCheck, at: datetime) -> Iterator[Event]:
         uri=file.uri,
         version_id=file.version_id,
         etag=file.etag,
+        sha256_before=file.sha256,
         sha256=file.sha256,
         component="verify",
         relationship="success" if fault is None else "failure",
@@ -169,6 +195,7 @@ def _end(o: Outcome, at: datetime, dead: Container[str] | None) -> Event:
         uri=o.uri,
         version_id=o.version_id,
         etag=o.etag,
+        sha256_before=o.sha256,
         sha256=o.sha256,
         bytes=o.moved_bytes,
         attempt=o.attempts,
@@ -176,7 +203,23 @@ def _end(o: Outcome, at: datetime, dead: Container[str] | None) -> Event:
         rule_id=o.route,
         kind=o.kind,
         reason=o.reason,
+        retention_until=o.retention_until,
+        **_reply(o),
     )
+
+
+def _reply(o: Outcome) -> dict[str, Any]:
+    """What the store answered, on the event that it ended."""
+    if o.reply is None:
+        return {}
+    status, code, request_id = o.reply
+    return {"http_status": status, "error_code": code, "request_id": request_id}
+
+
+def _texts(facts: MediaFacts) -> tuple[tuple[str, str], ...]:
+    """What a look into the bytes taught, as texts by name."""
+    named = vars(facts).items()
+    return tuple((n, str(v)) for n, v in named if v is not None and n != "unreadable")
 
 
 def _event(type_: str, file: SourceFile, at: datetime, component: str | None) -> Event:

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from trainset.errors import InputError
+from trainset.identity import row_id
 from trainset.transfer.provenance.schema import RENAMED, SCHEMA, version_of
 
 Part = Path | bytes
@@ -103,4 +104,7 @@ def _newest(row: dict[str, Any]) -> dict[str, Any]:
     """A row of any schema as one of the newest."""
     said = {RENAMED.get(name, name): value for name, value in row.items()}
     said.setdefault("event_id", f"{row['run_id']}-{row['seq']}")
+    said.setdefault("file_id", row_id(row["key"]))
+    learned = said.get("attributes_changed")
+    said["attributes_changed"] = None if learned is None else dict(learned)
     return {name: said.get(name) for name in SCHEMA.names}

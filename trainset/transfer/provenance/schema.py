@@ -12,14 +12,17 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import orjson
 import pyarrow as pa
 
 from trainset.identity import canonical_json
 
-VERSION = 2
+VERSION = 3
 VERSION_KEY = b"trainset.provenance"
 
 _TIME = pa.timestamp("us", tz="UTC")
+_IDS = pa.list_(pa.string())
+_TEXTS = pa.map_(pa.string(), pa.string())
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -34,16 +37,22 @@ def _must(name: str, type_: pa.DataType = pa.string()) -> pa.Field:  # noqa: B00
 
 SCHEMA = pa.schema(
     [
-        _must("event_id"),  # <run_id>-<seq>
+        _must("event_id"),  # a UUID of version 7: ``ids.event_id``
         _must("seq", pa.int64()),  # from 0, over all parts of a run
         _must("time", _TIME),
         _field("duration_ms", pa.int64()),  # of the whole file, on its last event but VERIFY
         _must("type"),
         _must("run_id"),
+        _field("flow_run_id"),  # the orchestrator's
+        _field("task_run_id"),
+        _field("batch_id"),  # <number> of <count>
         _field("host"),
         _field("worker"),
         _field("code_version"),
         _field("config_hash"),  # of the spec's sources, rules and protection
+        _must("file_id"),  # the same in every run, and the media table's ``row_id``
+        _field("parent_ids", _IDS),  # DUPLICATE: file_id of the file that brought the bytes first
+        _field("child_ids", _IDS),  # DUPLICATE: of the file that is one more name of them
         _must("key"),
         _must("source_uri"),
         _field("source_version"),
@@ -51,6 +60,7 @@ SCHEMA = pa.schema(
         _field("uri"),  # at the destination; relative: in the home
         _field("version_id"),  # the destination store's own
         _field("etag"),
+        _field("sha256_before"),  # what was known of the bytes when the event began
         _field("sha256"),  # FETCH: of what was read; later: of what the destination holds
         _field("bytes", pa.int64()),  # that moved over the wire
         _field("attempt", pa.int64()),  # in this run, from 1
@@ -60,10 +70,50 @@ SCHEMA = pa.schema(
         _field("verified"),  # level that was reached: L0 … L4
         _field("kind"),  # of the error
         _field("reason"),
+        _field("http_status", pa.int64()),  # of the reply that ended it; None: no server spoke
+        _field("error_code"),  # S3's name of the error in that reply
+        _field("request_id"),  # x-amz-request-id of that reply, for the store's support
+        _field("retention_until", _TIME),  # the end of the object's lock
+        _field("attributes_changed", _TEXTS),  # FETCH: what a look into the bytes taught
         _must("previous_hash"),
         _must("hash"),
     ],
     metadata={VERSION_KEY: str(VERSION).encode()},
+)
+
+# As the second schema had it: event ids were <run_id>-<seq>, and no server was asked.
+SCHEMA_2 = pa.schema(
+    [
+        _must("event_id"),
+        _must("seq", pa.int64()),
+        _must("time", _TIME),
+        _field("duration_ms", pa.int64()),
+        _must("type"),
+        _must("run_id"),
+        _field("host"),
+        _field("worker"),
+        _field("code_version"),
+        _field("config_hash"),
+        _must("key"),
+        _must("source_uri"),
+        _field("source_version"),
+        _field("source_size", pa.int64()),
+        _field("uri"),
+        _field("version_id"),
+        _field("etag"),
+        _field("sha256"),
+        _field("bytes", pa.int64()),
+        _field("attempt", pa.int64()),
+        _field("component"),
+        _field("relationship"),
+        _field("rule_id"),
+        _field("verified"),
+        _field("kind"),
+        _field("reason"),
+        _must("previous_hash"),
+        _must("hash"),
+    ],
+    metadata={VERSION_KEY: b"2"},
 )
 
 # As the first version of trainset wrote them: one SEND, SKIP, DROP … a file, no more facts.
@@ -96,7 +146,7 @@ def version_of(schema: pa.Schema) -> int | None:
     """The version of a part's schema; None when no version of trainset wrote such a part."""
     said = (schema.metadata or {}).get(VERSION_KEY)
     version = 1 if said is None else int(said) if said.isdigit() else 0
-    known = {1: SCHEMA_1, VERSION: SCHEMA}.get(version)
+    known = {1: SCHEMA_1, 2: SCHEMA_2, VERSION: SCHEMA}.get(version)
     if known is None or schema.names != known.names or schema.types != known.types:
         return None
     return version
@@ -113,24 +163,31 @@ def microseconds(time: datetime) -> int:
 
 
 def event_hash(values: tuple[Any, ...]) -> str:
-    """The hash of an event of the newest schema: sha256 of a JSON array in ASCII.
+    """The hash of an event, since the second schema: sha256 of a JSON array in ASCII.
 
     Args:
-        values: those of ``SCHEMA`` in its order, but ``hash``; the time in µs since 1970. The
-            array has no white space; what lies outside ASCII is written as ``\\uXXXX``.
+        values: those of the schema in its order, but ``hash``; times in µs since 1970, lists as
+            arrays, texts by name as arrays of pairs. There is no white space; what lies outside
+            ASCII is written as ``\\uXXXX``.
     """
-    return hashlib.sha256(_encode(values).encode("ascii")).hexdigest()
+    try:
+        text = orjson.dumps(values)
+    except TypeError:  # half of a surrogate pair, in a name that is no UTF-8
+        text = b"\xff"
+    if not text.isascii() or b"\x7f" in text:  # else both write the same, and orjson is quicker
+        text = _encode(values).encode("ascii")
+    return hashlib.sha256(text).hexdigest()
 
 
 def batch_hashes(batch: pa.RecordBatch, version: int) -> Iterator[tuple[int, str, str, str, str]]:
     """(seq, previous hash, hash as stored, hash as computed, run id) of every event of a batch."""
     names = batch.schema.names
     columns = [
-        (column.cast(pa.int64()) if name == "time" else column).to_pylist()
-        for name, column in zip(names, batch.columns, strict=True)
+        (column.cast(pa.int64()) if column.type == _TIME else column).to_pylist()
+        for column in batch.columns
     ]
     seq, before, run = names.index("seq"), names.index("previous_hash"), names.index("run_id")
-    compute = event_hash if version == VERSION else _event_hash_1
+    compute = _event_hash_1 if version == 1 else event_hash
     for row in zip(*columns, strict=True):
         yield row[seq], row[before], row[-1], compute(row[:-1]), row[run]
 

@@ -12,9 +12,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from trainset.model import Frozen
-from trainset.transfer.base import Outcome
+from trainset.identity import row_id
+from trainset.transfer.base import Origin, Outcome
 from trainset.transfer.provenance.events import Event, outcome_events
+from trainset.transfer.provenance.ids import event_id
 from trainset.transfer.provenance.schema import SCHEMA, event_hash, first_hash, microseconds
 from trainset.transfer.verify_report import ObjectFault
 
@@ -22,23 +23,12 @@ SUMS = "SHA256SUMS"
 PART_EVENTS = 25_000
 
 # Columns where a value comes again and again; hashes do not.
-_REPEATED = [n for n in SCHEMA.names if n not in ("event_id", "seq", "previous_hash", "hash")]
-
-
-class Origin(Frozen):
-    """Who wrote the events; the same for all of one writer.
-
-    Attributes:
-        host: name of the machine.
-        worker: of the Prefect worker or process.
-        code_version: of trainset.
-        config_hash: of the sources, rules and protection of the spec.
-    """
-
-    host: str | None = None
-    worker: str | None = None
-    code_version: str | None = None
-    config_hash: str | None = None
+_REPEATED = [
+    field.name
+    for field in SCHEMA
+    if field.name not in ("event_id", "seq", "previous_hash", "hash")
+    and not pa.types.is_nested(field.type)
+]
 
 
 @dataclass(frozen=True)
@@ -79,7 +69,7 @@ class EventWriter:
         run_id: of the run that the chain is of.
         put: gets each finished part, in order.
         at: aware; when the sources were listed.
-        origin: who writes.
+        origin: who writes, where nobody else is named.
         rules: the spec's rules in words, by name (``describe_routes``).
         after: the part before the first, to go on with a log; None: the log begins.
         part_events: at most so many events a part. Where parts end does not depend on batches.
@@ -112,9 +102,16 @@ class EventWriter:
         *,
         dead: Container[str] | None = None,
         replayed: Container[str] = (),
+        replay: str | None = None,
         faults: Mapping[str, ObjectFault] | None = None,
+        parents: Mapping[str, str] | None = None,
+        origin: Origin | None = None,
     ) -> None:
-        """Add the events of some outcomes; see ``outcome_events``."""
+        """Add the events of some outcomes; see ``outcome_events``.
+
+        Args:
+            origin: who brought them about, if not the writer.
+        """
         for outcome in outcomes:
             self.add_events(
                 outcome_events(
@@ -123,25 +120,36 @@ class EventWriter:
                     rules=self._rules,
                     dead=dead,
                     replayed=replayed,
+                    replay=replay,
                     faults=faults,
-                )
+                    parents=parents,
+                ),
+                origin=origin,
             )
 
-    def add_events(self, events: Iterable[Event]) -> None:
+    def add_events(self, events: Iterable[Event], *, origin: Origin | None = None) -> None:
         """Add events that no outcome stands for: a VERIFY at the end of the run, for one."""
-        o = self._origin
-        who = (self._run_id, o.host, o.worker, o.code_version, o.config_hash)
+        o = origin or self._origin
+        run = (self._run_id, o.flow_run_id, o.task_run_id, o.batch_id)
+        who = (*run, o.host, o.worker, o.code_version, o.config_hash)
+        file_id, key = "", None
         for e in events:
+            time = microseconds(e.time)
+            if e.key != key:  # the events of one file come together
+                file_id, key = row_id(e.key), e.key
+            until = None if e.retention_until is None else microseconds(e.retention_until)
             values = (
-                f"{self._run_id}-{self._seq}",
+                event_id(self._run_id, self._seq, time),
                 self._seq,
-                microseconds(e.time),
+                time,
                 e.duration_ms,
                 e.type,
                 *who,
+                *(file_id, e.parent_ids, e.child_ids),
                 *(e.key, e.source_uri, e.source_version, e.source_size),
-                *(e.uri, e.version_id, e.etag, e.sha256, e.bytes, e.attempt),
+                *(e.uri, e.version_id, e.etag, e.sha256_before, e.sha256, e.bytes, e.attempt),
                 *(e.component, e.relationship, e.rule_id, e.verified, e.kind, e.reason),
+                *(e.http_status, e.error_code, e.request_id, until, e.attributes_changed),
                 self._head,
             )
             self._head = event_hash(values)
