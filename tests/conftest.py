@@ -23,6 +23,7 @@ from services import s3_endpoint as s3_service
 DEMO_TIMEOUT_S = 1200  # of a test that runs the demo, or is the first to ask for it
 settings.register_profile("trainset", deadline=None)  # a busy machine is no failure
 settings.load_profile("trainset")
+lakefs_service.remember(os.environ)  # here: other conftests ask for it before the session begins
 _SCRATCH = Path(tempfile.mkdtemp(prefix="trainset-tests-"))
 
 
@@ -86,13 +87,6 @@ def s3_bucket(s3_endpoint: s3_service.S3Endpoint) -> Iterator[s3_service.S3Bucke
     s3_endpoint.proxy.reset()
     yield bucket
     s3_endpoint.proxy.reset()
-
-
-@pytest.fixture(scope="session")
-def lakefs_server() -> Iterator[lakefs_service.LakeFSServer]:
-    """A lakeFS server with its bytes in a folder: real where one is at hand, else the fake."""
-    with lakefs_service.lakefs_server() as server:
-        yield server
 
 
 @pytest.fixture(scope="session")

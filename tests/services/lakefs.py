@@ -1,9 +1,10 @@
 """A lakeFS server for tests: the one that is given, one of our own, else the fake.
 
-Given: ``LAKEFS_ENDPOINT``, ``LAKEFS_ACCESS_KEY_ID`` and ``LAKEFS_SECRET_ACCESS_KEY``, and if wanted
-``LAKEFS_STORAGE`` (where repositories may be made) and ``LAKEFS_EXTERNAL`` (a prefix outside them,
-which the server reads and tests write: ``local:///folder``, or ``s3://bucket/prefix`` with
-``S3_ENDPOINT``, ``S3_ACCESS_KEY``, ``S3_SECRET_KEY``). Our own: a ``lakefs`` binary on the PATH.
+Given: ``LAKEFS_ENDPOINT`` with ``LAKEFS_ACCESS_KEY_ID`` and ``LAKEFS_SECRET_ACCESS_KEY``, and with
+``LAKEFS_EXTERNAL``, a prefix outside repositories that the server reads and tests write
+(``local:///folder``, or ``s3://bucket/prefix`` with ``S3_ENDPOINT``, ``S3_ACCESS_KEY``,
+``S3_SECRET_KEY``); if wanted ``LAKEFS_STORAGE``, where repositories may be made. Our own: a
+``lakefs`` binary on the PATH.
 """
 
 from __future__ import annotations
@@ -18,20 +19,19 @@ import tempfile
 import time
 import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 from services import real
+from services.lakefs_config import configuration
 from services.lakefs_fake import KEY_ID, SECRET
 from services.rgw import end_with_parent, free_ports
 from services.s3_endpoint import S3Bucket
 
-_NAMES = ("LAKEFS_", "S3_")
-# Read before the test session clears the developer's settings.
-_GIVEN = {name: value for name, value in os.environ.items() if name.startswith(_NAMES)}
+_given: dict[str, str] = {}
 _READY_S = 60
 INSTALL = "build ./cmd/lakefs of github.com/treeverse/lakeFS with Go and lay it on the PATH"
 
@@ -45,7 +45,7 @@ class LakeFSServer:
     key_id: str
     secret: str = field(repr=False)
     storage: str  # a repository's namespace is storage/name; nobody else uses this prefix
-    external: str | None  # a prefix outside the repositories; no one else's either
+    external: str  # a prefix outside the repositories; no one else's either
     version: str
     s3: dict[str, str] = field(default_factory=dict, repr=False)  # S3_ENDPOINT, … of external
 
@@ -79,14 +79,20 @@ class LakeFSServer:
             "LAKEFS_SECRET_ACCESS_KEY": self.secret,
             "LAKEFS_STORAGE": self.storage,
             "LAKEFS_STORAGE_NAMESPACE": self.storage,
-            **({"LAKEFS_EXTERNAL": self.external} if self.external else {}),
+            "LAKEFS_EXTERNAL": self.external,
             **self.s3,
         }
 
 
+def remember(environment: Mapping[str, str]) -> None:
+    """Note which server the developer gives, before the test session clears such settings."""
+    names = [name for name in environment if name.startswith(("LAKEFS_", "S3_"))]
+    _given.update((name, environment[name]) for name in names)
+
+
 def kinds() -> list[str]:
     """What can be started here; the last one is the most real."""
-    if "LAKEFS_ENDPOINT" in _GIVEN:
+    if "LAKEFS_ENDPOINT" in _given:
         return ["fake", "given"]
     return ["fake", "binary"] if shutil.which("lakefs") else ["fake"]
 
@@ -115,7 +121,7 @@ def lakefs_server(
         real.missing["lakeFS server"] = INSTALL
     kind = kind or kinds()[-1]
     if kind == "given":
-        yield _given()
+        yield _developers()
         return
     root = Path(tempfile.mkdtemp(prefix="lakefs-", dir="/tmp"))
     with open(root / "server.log", "w+b") as log:
@@ -130,20 +136,24 @@ def lakefs_server(
             shutil.rmtree(root, ignore_errors=True)
 
 
-def _given() -> LakeFSServer:
+def _developers() -> LakeFSServer:
     unique = uuid.uuid4().hex[:12]
-    keys = _GIVEN["LAKEFS_ACCESS_KEY_ID"], _GIVEN["LAKEFS_SECRET_ACCESS_KEY"]
-    endpoint = _GIVEN["LAKEFS_ENDPOINT"].rstrip("/")
-    storage = _GIVEN.get("LAKEFS_STORAGE", "local://trainset-tests").rstrip("/")
-    external = _GIVEN.get("LAKEFS_EXTERNAL", "").rstrip("/")
+    keys = _given["LAKEFS_ACCESS_KEY_ID"], _given["LAKEFS_SECRET_ACCESS_KEY"]
+    endpoint = _given["LAKEFS_ENDPOINT"].rstrip("/")
+    storage = _given.get("LAKEFS_STORAGE", "local://trainset-tests").rstrip("/")
+    if "LAKEFS_EXTERNAL" not in _given:
+        real.need(
+            "LAKEFS_EXTERNAL", "export LAKEFS_EXTERNAL=s3://bucket/prefix-that-is-no-repository's"
+        )
+    external = _given["LAKEFS_EXTERNAL"].rstrip("/")
     return LakeFSServer(
         "given",
         endpoint,
         *keys,
         f"{storage}/{unique}",
-        f"{external}/{unique}" if external else None,
+        f"{external}/{unique}",
         _version(endpoint, *keys),
-        {name: value for name, value in _GIVEN.items() if name.startswith("S3_")},
+        {name: value for name, value in _given.items() if name.startswith("S3_")},
     )
 
 
@@ -186,48 +196,9 @@ def _start_fake(root: Path, bucket: S3Bucket | None, log: IO[bytes]) -> Started:
 def _start_binary(root: Path, bucket: S3Bucket | None, log: IO[bytes]) -> Started:
     (port,) = free_ports(1)
     config = root / "lakefs.yaml"
-    config.write_text(json.dumps(_configuration(root, port, bucket)))
+    config.write_text(json.dumps(configuration(root, port, bucket, KEY_ID, SECRET)))
     command = ["lakefs", "--config", str(config), "run"]
     return _spawn(command, {"HOME": str(root)}, log), f"http://127.0.0.1:{port}"
-
-
-def _configuration(root: Path, port: int, bucket: S3Bucket | None) -> dict[str, object]:
-    store: dict[str, object] = {
-        "type": "local",
-        "local": {
-            "path": f"{root}/blocks",
-            "import_enabled": True,
-            "allowed_external_prefixes": [f"{root}/external"],
-        },
-    }
-    if bucket is not None:
-        keys = {
-            "access_key_id": bucket.endpoint.key_id,
-            "secret_access_key": bucket.endpoint.secret,
-        }
-        store = {
-            "type": "s3",
-            "s3": {
-                "endpoint": bucket.endpoint.url,
-                "region": "us-east-1",
-                "force_path_style": True,
-                "discover_bucket_region": False,
-                "credentials": keys,
-            },
-        }
-    return {
-        "listen_address": f"127.0.0.1:{port}",
-        "database": {"type": "local", "local": {"path": f"{root}/kv"}},
-        "blockstore": store,
-        "auth": {"encrypt": {"secret_key": "only for this test session"}},
-        "stats": {"enabled": False},
-        "logging": {"level": "ERROR"},
-        "installation": {
-            "user_name": "trainset-tests",
-            "access_key_id": KEY_ID,
-            "secret_access_key": SECRET,
-        },
-    }
 
 
 def _spawn(

@@ -12,7 +12,7 @@ import pytest
 from services import lakefs
 from services.real import need
 
-SUITE = Path(__file__).parents[3] / "shared" / "lakefs" / "conformance"
+SUITE = Path(__file__).parents[4] / "shared" / "lakefs" / "conformance"
 TESTS = 54
 B2_TAKES_NO_CHECKSUMS = {"AWS_REQUEST_CHECKSUM_CALCULATION": "when_required"}
 
@@ -44,7 +44,7 @@ def test_the_fake_says_that_it_is_one(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "services.lakefs_fake", "--folder", str(tmp_path)]
     with subprocess.Popen(
         command,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
