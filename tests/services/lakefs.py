@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from services import real
 from services.lakefs_fake import KEY_ID, SECRET
 from services.rgw import end_with_parent, free_ports
 from services.s3_endpoint import S3Bucket
@@ -32,6 +33,7 @@ _NAMES = ("LAKEFS_", "S3_")
 # Read before the test session clears the developer's settings.
 _GIVEN = {name: value for name, value in os.environ.items() if name.startswith(_NAMES)}
 _READY_S = 60
+INSTALL = "build ./cmd/lakefs of github.com/treeverse/lakeFS with Go and lay it on the PATH"
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,15 @@ def kinds() -> list[str]:
     return ["fake", "binary"] if shutil.which("lakefs") else ["fake"]
 
 
+def choices() -> list[tuple[str, str]]:
+    """Every kind with every place for its bytes: what a test of servers runs on."""
+    return [
+        (kind, blocks)
+        for kind in kinds()
+        for blocks in (["its own"] if kind == "given" else ["folder", "bucket"])
+    ]
+
+
 @contextmanager
 def lakefs_server(
     kind: str | None = None, *, bucket: S3Bucket | None = None
@@ -100,6 +111,8 @@ def lakefs_server(
         bucket: where the server keeps its bytes, by default in a folder of its own. A server that
             is given has its own block store, whatever is said here.
     """
+    if kind is None and kinds()[-1] == "fake":
+        real.missing["lakeFS server"] = INSTALL
     kind = kind or kinds()[-1]
     if kind == "given":
         yield _given()

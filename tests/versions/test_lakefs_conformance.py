@@ -17,14 +17,7 @@ TESTS = 54
 B2_TAKES_NO_CHECKSUMS = {"AWS_REQUEST_CHECKSUM_CALCULATION": "when_required"}
 
 
-CHOICES = [
-    (kind, blocks)
-    for kind in lakefs.kinds()
-    for blocks in (["its own"] if kind == "given" else ["folder", "bucket"])
-]
-
-
-@pytest.mark.parametrize(("kind", "blocks"), CHOICES)
+@pytest.mark.parametrize(("kind", "blocks"), lakefs.choices())
 def test_the_conformance_suite_passes_unchanged(
     kind: str, blocks: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

@@ -6,6 +6,7 @@ The first line on stdout is its URL.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import tempfile
 import threading
@@ -27,18 +28,20 @@ def main() -> None:
         help="URL of an S3 server on loopback for the bytes; keys: S3_ACCESS_KEY, S3_SECRET_KEY",
     )
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="lakefs-fake-") as scratch:
+    with contextlib.ExitStack() as scratch:
         blocks: Blocks
         if given.s3:
             blocks = S3Blocks(given.s3, os.environ["S3_ACCESS_KEY"], os.environ["S3_SECRET_KEY"])
         else:
-            blocks = LocalBlocks(given.folder or Path(scratch), given.external)
+            folder = given.folder or Path(
+                scratch.enter_context(tempfile.TemporaryDirectory(prefix="lakefs-fake-"))
+            )
+            blocks = LocalBlocks(folder, given.external)
         fake = LakeFSFake(blocks, port=given.port)
         print(fake.url, flush=True)
-        try:
+        with contextlib.suppress(KeyboardInterrupt):
             threading.Event().wait()
-        except KeyboardInterrupt:
-            fake.stop()
+        fake.stop()
 
 
 if __name__ == "__main__":

@@ -41,8 +41,6 @@ def answer(lakefs: LakeFS, request: Request) -> Reply:
         return action(lakefs, request, **names)
     except Refused as error:
         return json_reply(error.status, {"message": str(error)})
-    except KeyError as error:
-        return json_reply(400, {"message": f"the request lacks {error}"})
 
 
 def _find(method: str, path: str) -> tuple[Action, dict[str, str]]:

@@ -1,4 +1,4 @@
-"""Routes of objects: uploads, reads, listing, links to outside addresses, imports."""
+"""Routes of objects: reads, listing, uploads, copies, deletes."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ import time
 from typing import Any
 
 from services.lakefs_fake.api import list_page, route
-from services.lakefs_fake.api_refs import rendered as rendered_commit
-from services.lakefs_fake.errors import Exists, Invalid, NotFound, NotServed, Refused
-from services.lakefs_fake.imports import Import
+from services.lakefs_fake.errors import Exists, Forbidden, Invalid, NotFound, NotServed, Refused
 from services.lakefs_fake.lakefs import LakeFS
 from services.lakefs_fake.tree import Entry, Listed
 from services.lakefs_fake.wire import Range, Reply, Request, json_reply
@@ -20,11 +18,11 @@ _REF = f"{_ONE}/refs/{{ref}}"
 _META = "x-lakefs-meta-"
 
 
-def rendered(path: str, entry: Entry) -> dict[str, Any]:
+def rendered(path: str, entry: Entry, address: str) -> dict[str, Any]:
     return {
         "path": path,
         "path_type": "object",
-        "physical_address": entry.address,
+        "physical_address": address,
         "checksum": entry.checksum,
         "size_bytes": entry.size,
         "mtime": entry.mtime,
@@ -33,12 +31,26 @@ def rendered(path: str, entry: Entry) -> dict[str, Any]:
     }
 
 
+def _seen(lakefs: LakeFS, request: Request, path: str, entry: Entry) -> dict[str, Any]:
+    """``rendered``, as the query's user_metadata and presign ask for it."""
+    shown = rendered(path, entry, lakefs.blocks.shown(entry.address))
+    if request.get("user_metadata", "true") != "true":
+        shown["metadata"] = {}
+    if request.flag("presign"):
+        url, expiry = lakefs.blocks.presigned(entry.address, "get_object")
+        shown |= {"physical_address": url, "physical_address_expiry": expiry}
+    return shown
+
+
 # -- reading
 
 
 @route("GET", f"{_REF}/objects")
 def get_object(lakefs: LakeFS, request: Request, repository: str, ref: str) -> Reply:
-    entry = lakefs.repository(repository).entry(ref, request.get("path"))
+    entry = lakefs.repository(repository).refs.entry(ref, request.get("path"))
+    if request.flag("presign"):
+        url, _ = lakefs.blocks.presigned(entry.address, "get_object")
+        return Reply(302, headers={"Location": url})
     return object_reply(lakefs, request, entry)
 
 
@@ -68,16 +80,15 @@ def object_reply(lakefs: LakeFS, request: Request, entry: Entry) -> Reply:
 
 @route("GET", f"{_REF}/objects/stat")
 def stat_object(lakefs: LakeFS, request: Request, repository: str, ref: str) -> Reply:
-    entry = lakefs.repository(repository).entry(ref, request.get("path"))
-    lakefs.blocks.check(entry.address)
-    return json_reply(200, rendered(request.get("path"), entry))
+    entry = lakefs.repository(repository).refs.entry(ref, request.get("path"))
+    return json_reply(200, _seen(lakefs, request, request.get("path"), entry))
 
 
 @route("GET", f"{_REF}/objects/ls")
 def list_objects(lakefs: LakeFS, request: Request, repository: str, ref: str) -> Reply:
     found = lakefs.repository(repository)
     with found.lock:
-        view = found.view(ref)
+        view = found.refs.view(ref)
 
         def render(item: Listed) -> dict[str, Any]:
             entry = None if item.group else view.get(item.name)
@@ -90,10 +101,12 @@ def list_objects(lakefs: LakeFS, request: Request, repository: str, ref: str) ->
                     "physical_address": "",
                 }
             try:
-                lakefs.blocks.check(entry.address)
-            except Refused as error:  # one bad link, and the whole page fails
+                shown = _seen(lakefs, request, item.name, entry)
+            except Forbidden as error:  # one such link, and the whole page fails
                 raise Refused(str(error)) from error
-            return rendered(item.name, entry)
+            if not shown["metadata"]:
+                del shown["metadata"]
+            return shown
 
         return list_page(request, view.first_from, render)
 
@@ -105,8 +118,8 @@ def list_objects(lakefs: LakeFS, request: Request, repository: str, ref: str) ->
 def upload_object(lakefs: LakeFS, request: Request, repository: str, branch: str) -> Reply:
     found, path = lakefs.repository(repository), request.get("path")
     if_absent = wants_absent(request)
-    found.branch(branch)
-    if if_absent and found.view(branch).get(path) is not None:
+    found.refs.branch(branch)
+    if if_absent and found.refs.view(branch).get(path) is not None:
         raise Exists("path already exists")
     content_type, data = _content(request)
     metadata = {
@@ -116,7 +129,7 @@ def upload_object(lakefs: LakeFS, request: Request, repository: str, branch: str
     }
     entry = lakefs.store(found, data, content_type, metadata)
     found.stage(branch, path, entry, if_absent=if_absent)
-    return json_reply(201, rendered(path, entry))
+    return json_reply(201, rendered(path, entry, entry.address))
 
 
 def wants_absent(request: Request) -> bool:
@@ -152,8 +165,7 @@ def delete_objects(lakefs: LakeFS, request: Request, repository: str, branch: st
     found, errors = lakefs.repository(repository), []
     paths = request.json()["paths"]
     if len(paths) > 1000:
-        errors = [{"path": p, "status_code": 500, "message": "more than 1000"} for p in paths]
-        return json_reply(200, {"errors": errors})
+        raise Invalid("request size exceeded, max paths is set to 1000")
     with found.lock:
         for path in paths:
             try:
@@ -168,70 +180,11 @@ def delete_objects(lakefs: LakeFS, request: Request, repository: str, branch: st
 @route("POST", f"{_BRANCH}/objects/copy")
 def copy_object(lakefs: LakeFS, request: Request, repository: str, branch: str) -> Reply:
     found, wanted = lakefs.repository(repository), request.json()
-    found.branch(branch)
+    found.refs.branch(branch)
     if wanted.get("shallow"):
         raise NotServed("shallow copies are not served")
-    source = found.entry(wanted.get("src_ref") or branch, wanted["src_path"])
+    source = found.refs.entry(wanted.get("src_ref") or branch, wanted["src_path"])
     data = lakefs.blocks.get(source.address)
     entry = lakefs.store(found, data, source.content_type, source.metadata, source.checksum)
     found.stage(branch, request.get("dest_path"), entry)
-    return json_reply(201, rendered(request.get("dest_path"), entry))
-
-
-# -- addresses and imports
-
-
-@route("GET", f"{_BRANCH}/staging/backing")
-def get_physical_address(lakefs: LakeFS, request: Request, repository: str, branch: str) -> Reply:
-    if request.flag("presign"):
-        raise Refused("the block store gives no presigned addresses")
-    found = lakefs.repository(repository)
-    address = lakefs.signed_address(found, branch, request.get("path"))
-    return json_reply(200, {"physical_address": address})
-
-
-@route("PUT", f"{_BRANCH}/staging/backing")
-def link_physical_address(lakefs: LakeFS, request: Request, repository: str, branch: str) -> Reply:
-    """Nothing is read at the address: a link to nothing is taken like any other."""
-    found, path, wanted = lakefs.repository(repository), request.get("path"), request.json()
-    address = wanted["staging"]["physical_address"]
-    lakefs.check_link(found, branch, path, address)
-    checksum = wanted["checksum"].strip(' "')
-    if not checksum:
-        raise Invalid("checksum is required")
-    entry = Entry(
-        address,
-        checksum,
-        wanted["size_bytes"],
-        wanted.get("mtime") or int(time.time()),
-        wanted.get("content_type") or "application/octet-stream",
-        wanted.get("user_metadata") or {},
-    )
-    found.stage(branch, path, entry, if_absent=wants_absent(request))
-    return json_reply(200, rendered(path, entry))
-
-
-@route("POST", f"{_BRANCH}/import")
-def start_import(lakefs: LakeFS, request: Request, repository: str, branch: str) -> Reply:
-    started = Import(lakefs.repository(repository), branch, lakefs.blocks, request.json())
-    lakefs.imports[started.id] = started
-    return json_reply(202, {"id": started.id})
-
-
-@route("GET", f"{_BRANCH}/import")
-def import_status(lakefs: LakeFS, request: Request, repository: str, branch: str) -> Reply:
-    lakefs.repository(repository)
-    found = lakefs.imports.get(request.get("id"))
-    if found is None:
-        raise NotFound(f"import {request.get('id')!r} not found")
-    shown: dict[str, Any] = {
-        "completed": found.commit is not None,
-        "update_time": found.updated.isoformat(),
-        "ingested_objects": found.ingested,
-    }
-    if found.commit is not None:
-        shown["commit"] = rendered_commit(found.commit)
-        shown["metarange_id"] = found.commit.tree.id
-    if found.error is not None:
-        shown["error"] = {"message": found.error}
-    return json_reply(200, shown)
+    return json_reply(201, rendered(request.get("dest_path"), entry, entry.address))

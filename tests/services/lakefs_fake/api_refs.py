@@ -8,11 +8,10 @@ from typing import Any
 
 from services.lakefs_fake import history, merging, names
 from services.lakefs_fake.api import amount_of, list_page, page_reply, route
-from services.lakefs_fake.errors import Conflict, Invalid, NotFound
+from services.lakefs_fake.errors import Conflict, Invalid, NotFound, Refused
 from services.lakefs_fake.history import Commit
 from services.lakefs_fake.lakefs import LakeFS
 from services.lakefs_fake.merging import Change
-from services.lakefs_fake.repository import Repository
 from services.lakefs_fake.tree import Listed, names_from
 from services.lakefs_fake.wire import Reply, Request, json_reply
 
@@ -41,13 +40,13 @@ def rendered(commit: Commit) -> dict[str, Any]:
 def list_branches(lakefs: LakeFS, request: Request, repository: str) -> Reply:
     found = lakefs.repository(repository)
     with found.lock:
-        heads = {name: branch.commit for name, branch in found.branches.items()}
+        heads = {name: branch.commit for name, branch in found.refs.branches.items()}
     return _refs(request, heads)
 
 
 @route("GET", f"{_ONE}/tags")
 def list_tags(lakefs: LakeFS, request: Request, repository: str) -> Reply:
-    return _refs(request, dict(lakefs.repository(repository).tags))
+    return _refs(request, dict(lakefs.repository(repository).refs.tags))
 
 
 def _refs(request: Request, heads: Mapping[str, str]) -> Reply:
@@ -60,19 +59,19 @@ def _refs(request: Request, heads: Mapping[str, str]) -> Reply:
 @route("POST", f"{_ONE}/branches")
 def create_branch(lakefs: LakeFS, request: Request, repository: str) -> Reply:
     wanted = request.json()
-    commit = lakefs.repository(repository).create_branch(wanted["name"], wanted["source"])
+    commit = lakefs.repository(repository).refs.create_branch(wanted["name"], wanted["source"])
     return Reply(201, commit.id.encode(), {"Content-Type": "text/html"})
 
 
 @route("GET", _BRANCH)
 def get_branch(lakefs: LakeFS, request: Request, repository: str, branch: str) -> Reply:
-    found = lakefs.repository(repository).branch(branch)
+    found = lakefs.repository(repository).refs.branch(branch)
     return json_reply(200, {"id": branch, "commit_id": found.commit})
 
 
 @route("DELETE", _BRANCH)
 def delete_branch(lakefs: LakeFS, request: Request, repository: str, branch: str) -> Reply:
-    lakefs.repository(repository).delete_branch(branch)
+    lakefs.repository(repository).refs.delete_branch(branch)
     return Reply(204)
 
 
@@ -94,14 +93,14 @@ def reset_branch(lakefs: LakeFS, request: Request, repository: str, branch: str)
 @route("POST", f"{_ONE}/tags")
 def create_tag(lakefs: LakeFS, request: Request, repository: str) -> Reply:
     wanted = request.json()
-    commit = lakefs.repository(repository).create_tag(wanted["id"], wanted["ref"])
+    commit = lakefs.repository(repository).refs.create_tag(wanted["id"], wanted["ref"])
     return json_reply(201, {"id": wanted["id"], "commit_id": commit.id})
 
 
 @route("GET", f"{_ONE}/tags/{{tag}}")
 def get_tag(lakefs: LakeFS, request: Request, repository: str, tag: str) -> Reply:
     names.check_tag(tag)
-    commit = lakefs.repository(repository).tags.get(tag)
+    commit = lakefs.repository(repository).refs.tags.get(tag)
     if commit is None:
         raise NotFound(f"tag {tag!r} not found")
     return json_reply(200, {"id": tag, "commit_id": commit})
@@ -109,7 +108,7 @@ def get_tag(lakefs: LakeFS, request: Request, repository: str, tag: str) -> Repl
 
 @route("DELETE", f"{_ONE}/tags/{{tag}}")
 def delete_tag(lakefs: LakeFS, request: Request, repository: str, tag: str) -> Reply:
-    lakefs.repository(repository).delete_tag(tag)
+    lakefs.repository(repository).refs.delete_tag(tag)
     return Reply(204)
 
 
@@ -119,23 +118,21 @@ def delete_tag(lakefs: LakeFS, request: Request, repository: str, tag: str) -> R
 @route("POST", f"{_BRANCH}/commits")
 def commit(lakefs: LakeFS, request: Request, repository: str, branch: str) -> Reply:
     wanted = request.json()
-    made = lakefs.repository(repository).commit(
-        branch,
-        wanted["message"],
-        wanted.get("metadata") or {},
-        allow_empty=bool(wanted.get("allow_empty")),
-    )
+    made = lakefs.repository(repository).commit(branch, wanted["message"], wanted)
     return json_reply(201, rendered(made))
 
 
 @route("GET", f"{_ONE}/commits/{{commit}}")
 def get_commit(lakefs: LakeFS, request: Request, repository: str, commit: str) -> Reply:
-    return json_reply(200, rendered(lakefs.repository(repository).resolve(commit)))
+    try:
+        return json_reply(200, rendered(lakefs.repository(repository).refs.resolve(commit)))
+    except Invalid as error:  # this route of lakeFS calls a bad ref an error of its own
+        raise Refused(str(error)) from error
 
 
 @route("GET", f"{_ONE}/refs/{{ref}}/commits")
 def log_commits(lakefs: LakeFS, request: Request, repository: str, ref: str) -> Reply:
-    found = lakefs.repository(repository)
+    found = lakefs.repository(repository).refs
     with found.lock:
         commits = dict(found.commits)
         start = found.resolve(ref).id
@@ -163,8 +160,9 @@ def _touches(commits: Mapping[str, Commit], one: Commit, request: Request) -> bo
     objects, prefixes = request.query.get("objects", []), request.query.get("prefixes", [])
     if not objects and not prefixes:
         return True
-    before = commits[one.parents[0]].tree.entries if one.parents else {}
-    changed = merging.diff(before, one.tree.entries)
+    if len(one.parents) != 1:  # lakeFS leaves merges out here
+        return False
+    changed = merging.diff(commits[one.parents[0]].tree.entries, one.tree.entries)
     return any(path in objects or path.startswith(tuple(prefixes)) for path in changed)
 
 
@@ -178,14 +176,15 @@ def diff_branch(lakefs: LakeFS, request: Request, repository: str, branch: str) 
 
 @route("GET", f"{_ONE}/refs/{{left}}/diff/{{right}}")
 def diff_refs(lakefs: LakeFS, request: Request, repository: str, left: str, right: str) -> Reply:
-    found = lakefs.repository(repository)
-    with found.lock:
-        one, other = found.resolve(left), found.resolve(right)
-        base = history.merge_base(found.commits, one.id, other.id)
-    if request.get("type", "three_dot") == "two_dot":
-        changes = merging.diff(one.tree.entries, other.tree.entries)
-    else:
-        changes = merging.three_way(base.tree.entries, other.tree.entries, one.tree.entries)
+    refs = lakefs.repository(repository).refs
+    with refs.lock:
+        if request.get("type") == "two_dot":
+            staged = right.endswith("$")
+            other = refs.view(right).entries() if staged else refs.resolve(right).tree.entries
+            changes = merging.diff(refs.resolve(left).tree.entries, other)
+        else:
+            ours, theirs, base = refs.merge_base(left, right)
+            changes = merging.three_way(base.tree.entries, theirs.tree.entries, ours.tree.entries)
     return _changes(request, changes)
 
 
@@ -223,11 +222,9 @@ def merge(lakefs: LakeFS, request: Request, repository: str, source: str, target
 def merge_base(
     lakefs: LakeFS, request: Request, repository: str, source: str, target: str
 ) -> Reply:
-    found: Repository = lakefs.repository(repository)
-    with found.lock:
-        one, other = found.resolve(source), found.resolve(target)
-        base = history.merge_base(found.commits, one.id, other.id)
-    shown = {"source_commit_id": one.id, "destination_commit_id": other.id}
+    """As lakeFS answers: the source's commit under destination_commit_id, and the reverse."""
+    one, other, base = lakefs.repository(repository).refs.merge_base(source, target)
+    shown = {"source_commit_id": other.id, "destination_commit_id": one.id}
     return json_reply(200, {**shown, "base_commit_id": base.id})
 
 

@@ -22,7 +22,7 @@ def _storage(lakefs: LakeFS) -> dict[str, Any]:
         "blockstore_type": kind,
         "blockstore_namespace_example": f"{kind}://example/",
         "blockstore_namespace_ValidityRegex": f"^{kind}://",
-        "pre_sign_support": False,
+        "pre_sign_support": kind == "s3",
         "pre_sign_support_ui": False,
         "import_support": True,
         "import_validity_regex": f"^{kind}://",
@@ -58,7 +58,7 @@ def _rendered(repository: Repository) -> dict[str, Any]:
     return {
         "id": repository.name,
         "creation_date": int(repository.created),
-        "default_branch": repository.default_branch,
+        "default_branch": repository.refs.default_branch,
         "storage_id": "",
         "storage_namespace": repository.namespace,
         "read_only": False,

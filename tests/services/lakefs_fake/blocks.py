@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 
 from services.lakefs_fake.errors import BytesGone, Forbidden, Invalid, Refused
 
+_PRESIGNED_S = 900
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -36,8 +38,11 @@ class Blocks(Protocol):
     def walk(self, prefix: str) -> Iterator[Found]:
         """Every object under a prefix, or the one of that address."""
 
-    def check(self, address: str) -> None:
-        """Raises Refused for an address that this store must not touch."""
+    def shown(self, address: str) -> str:
+        """An address as the API gives it; raises Refused for one that must not be touched."""
+
+    def presigned(self, address: str, method: str) -> tuple[str, int]:
+        """A URL that needs no keys, and when it ends (Unix time); raises Invalid without any."""
 
 
 class LocalBlocks:
@@ -50,18 +55,25 @@ class LocalBlocks:
         self.external = tuple(external)  # the absolute folders that may be read too
 
     def _path(self, address: str) -> Path:
-        self.check(address)
+        self.shown(address)
+        if not address.startswith("local://"):
+            raise Refused(f"{address}: not an address of a local block store")
         rest = address.removeprefix("local://")
         return Path(rest) if rest.startswith("/") else self.folder / rest
 
-    def check(self, address: str) -> None:
+    def shown(self, address: str) -> str:
+        """As lakeFS does it: an absolute path is shown behind the store's own folder."""
         if not address.startswith("local://"):
-            raise Invalid(f"{address}: not an address of a local block store")
+            return address
         rest = address.removeprefix("local://")
         if os.path.normpath(rest) != rest.rstrip("/"):
             raise Refused(f"{address}: bad path traversal blocked")
         if rest.startswith("/") and not rest.startswith(self.external):
             raise Forbidden(f"{address}: outside the prefixes that the server may read")
+        return f"local://{self.folder}{rest}" if rest.startswith("/") else address
+
+    def presigned(self, address: str, method: str) -> tuple[str, int]:
+        raise Invalid("a local block store gives no presigned URL: operation not supported")
 
     def put(self, address: str, data: bytes) -> None:
         path = self._path(address)
@@ -80,6 +92,8 @@ class LocalBlocks:
 
     def walk(self, prefix: str) -> Iterator[Found]:
         root = self._path(prefix)
+        if not root.exists():
+            raise Refused(f"{prefix}: no such file or folder")
         if root.is_file():
             yield self._found(root, root.name)
         for folder, folders, files in os.walk(root):
@@ -119,12 +133,18 @@ class S3Blocks:
             ),
         )
 
-    def check(self, address: str) -> None:
-        if not address.startswith("s3://"):
-            raise Invalid(f"{address}: not an address of an S3 block store")
+    def shown(self, address: str) -> str:
+        return address
+
+    def presigned(self, address: str, method: str) -> tuple[str, int]:
+        url = self._client.generate_presigned_url(
+            method, Params=self._place(address), ExpiresIn=_PRESIGNED_S
+        )
+        return url, int(time.time()) + _PRESIGNED_S
 
     def _place(self, address: str) -> dict[str, str]:
-        self.check(address)
+        if not address.startswith("s3://"):
+            raise Refused(f"{address}: not an address of an S3 block store")
         bucket, _, key = address.removeprefix("s3://").partition("/")
         return {"Bucket": bucket, "Key": key}
 

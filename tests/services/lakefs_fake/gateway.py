@@ -16,12 +16,12 @@ from services.lakefs_fake.errors import (
     Protected,
     Refused,
 )
+from services.lakefs_fake.gateway_uploads import META
 from services.lakefs_fake.gateway_xml import S3Error, element, xml_reply
 from services.lakefs_fake.lakefs import LakeFS
 from services.lakefs_fake.repository import Repository
 from services.lakefs_fake.wire import Reply, Request
 
-_META = "x-amz-meta-"
 _CODES = {
     Exists: "PreconditionFailed",
     Protected: "ErrWriteToProtectedBranch",
@@ -54,6 +54,8 @@ def _serve(lakefs: LakeFS, request: Request) -> Reply:
     if not key:
         return _serve_bucket(lakefs, request, repository)
     ref, _, path = key.partition("/")
+    if not path:
+        return Reply(404)  # a ref alone is no object
     action = {
         "GET": _get,
         "HEAD": _get,
@@ -71,56 +73,53 @@ def _serve_bucket(lakefs: LakeFS, request: Request, repository: Repository) -> R
         return gateway_lists.list_objects(request, repository)
     if request.method == "POST" and "delete" in request.query:
         return gateway_lists.delete_objects(request, repository)
+    if request.method == "PUT":
+        raise S3Error("BucketAlreadyExists")
     raise S3Error("ERRLakeFSNotSupported")
 
 
 def _get(lakefs: LakeFS, request: Request, repository: Repository, ref: str, path: str) -> Reply:
-    entry = repository.entry(ref, path)
+    entry = repository.refs.entry(ref, path)
     reply = object_reply(lakefs, request, entry)
     if reply.status == 416:
         raise S3Error("InvalidRange")
-    reply.headers |= {_META + name: value for name, value in entry.metadata.items()}
+    reply.headers |= {k.title(): v for k, v in entry.metadata.items() if k.startswith(META)}
     return reply
 
 
 def _put(lakefs: LakeFS, request: Request, repository: Repository, ref: str, path: str) -> Reply:
-    """Only branches are written: a tag or commit id is no bucket to write to."""
-    if ref not in repository.branches:
-        raise S3Error("NoSuchBucket")
+    gateway_uploads.check_writable(repository, ref)
     if "uploadId" in request.query:
         return gateway_uploads.put_part(lakefs, request, repository)
     if "x-amz-copy-source" in request.headers:
         return _copy(lakefs, request, repository, ref, path)
     if_absent = wants_absent(request)
-    if if_absent and repository.view(ref).get(path) is not None:
+    if if_absent and repository.refs.view(ref).get(path) is not None:
         raise S3Error("PreconditionFailed")
     kind = request.headers.get("content-type", "")
-    entry = lakefs.store(repository, request.body, kind, metadata_of(request))
+    entry = lakefs.store(repository, request.body, kind, gateway_uploads.metadata_of(request))
     repository.stage(ref, path, entry, if_absent=if_absent)
     return Reply(200, headers={"ETag": f'"{entry.checksum}"'})
 
 
-def metadata_of(request: Request) -> dict[str, str]:
-    return {
-        name.removeprefix(_META): value
-        for name, value in request.headers.items()
-        if name.startswith(_META)
-    }
-
-
 def _copy(lakefs: LakeFS, request: Request, repository: Repository, ref: str, path: str) -> Reply:
     given = unquote_plus(request.headers["x-amz-copy-source"]).removeprefix("/")
-    bucket, ref_from, path_from = (*given.split("/", 2), "", "")[:3]
-    source = lakefs.repository(bucket).entry(ref_from, path_from)
+    if given.count("/") < 2:
+        raise S3Error("InvalidArgument", "a copy source is repository/ref/path")
+    bucket, ref_from, path_from = given.split("/", 2)
+    source = lakefs.repository(bucket).refs.entry(ref_from, path_from)
     replace = request.headers.get("x-amz-metadata-directive", "").upper() == "REPLACE"
     entry = lakefs.store(
         repository,
         lakefs.blocks.get(source.address),
         source.content_type,
-        metadata_of(request) if replace else source.metadata,
+        gateway_uploads.metadata_of(request) if replace else source.metadata,
         source.checksum,
     )
-    repository.stage(ref, path, entry)
+    try:
+        repository.stage(ref, path, entry)
+    except Protected as error:
+        raise S3Error("InvalidRequest", str(error)) from error
     root = element("CopyObjectResult")
     element("LastModified", time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime()), root)
     element("ETag", f'"{entry.checksum}"', root)

@@ -8,7 +8,7 @@ from services.lakefs_fake.errors import NotFound, Protected, Refused
 from services.lakefs_fake.gateway_xml import S3Error, element, texts, xml_reply
 from services.lakefs_fake.lakefs import LakeFS
 from services.lakefs_fake.repository import Repository
-from services.lakefs_fake.tree import Listed, View, names_from, page
+from services.lakefs_fake.tree import Listed, Tree, View, names_from, page
 from services.lakefs_fake.wire import Reply, Request
 
 _MAX_KEYS = 1000
@@ -36,22 +36,23 @@ def list_objects(request: Request, repository: Repository) -> Reply:
         return xml_reply(element("VersioningConfiguration"))
     version_2 = request.get("list-type") == "2"
     prefix, delimiter = request.get("prefix"), request.get("delimiter")
-    amount = min(int(request.get("max-keys", str(_MAX_KEYS))), _MAX_KEYS)
+    wanted = int(request.get("max-keys", str(_MAX_KEYS)))
+    amount = min(wanted, _MAX_KEYS)
     marker = request.get("continuation-token") or request.get("start-after")
     if not version_2:
         marker = request.get("marker")
     ref, slash, path = prefix.partition("/")
     with repository.lock:
         if slash:
-            view = _view(repository, ref)
+            view = _view(repository, ref, version_2)
             behind = ref + "/"
             if marker and not marker.startswith(behind):
                 raise S3Error("BadRequest")
             after = marker.removeprefix(behind)
             found, more = page(view.first_from, path, after, delimiter, amount)
         else:
-            view, behind = View(repository.commits[next(iter(repository.commits))].tree), ""
-            branches = names_from(sorted(repository.branches))
+            view, behind = View(Tree({})), ""
+            branches = names_from(sorted(repository.refs.branches))
             names, more = page(branches, ref, marker.removesuffix("/"), "", amount)
             found = [Listed(item.name + "/", True) for item in names]
         root = element("ListBucketResult")
@@ -61,10 +62,10 @@ def list_objects(request: Request, repository: Repository) -> Reply:
             ("Delimiter", delimiter),
         ):
             element(name, value, root)
-        element("MaxKeys", str(amount), root)
+        element("MaxKeys", str(wanted), root)
         element("KeyCount", str(len(found)), root)
         element("IsTruncated", str(more).lower(), root)
-        if more:
+        if more and found and (version_2 or delimiter):
             name = "NextContinuationToken" if version_2 else "NextMarker"
             element(name, behind + found[-1].name, root)
         for item in found:
@@ -81,11 +82,14 @@ def list_objects(request: Request, repository: Repository) -> Reply:
     return xml_reply(root)
 
 
-def _view(repository: Repository, ref: str) -> View:
+def _view(repository: Repository, ref: str, version_2: bool) -> View:
+    """Under a ref that is not there, the older call finds nothing and the newer one fails."""
     try:
-        return repository.view(ref)
-    except NotFound:
-        return View(next(iter(repository.commits.values())).tree)  # the first commit: empty
+        return repository.refs.view(ref)
+    except NotFound as error:
+        if version_2:
+            raise S3Error("BadRequest", str(error)) from error
+        return View(Tree({}))
 
 
 def delete_objects(request: Request, repository: Repository) -> Reply:

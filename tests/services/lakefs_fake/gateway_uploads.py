@@ -5,11 +5,28 @@ from __future__ import annotations
 import hashlib
 import uuid
 
-from services.lakefs_fake.errors import NotFound
+from services.lakefs_fake.errors import Invalid, NotFound
 from services.lakefs_fake.gateway_xml import S3Error, element, texts, xml_reply
 from services.lakefs_fake.lakefs import LakeFS, Upload
 from services.lakefs_fake.repository import Repository
 from services.lakefs_fake.wire import Range, Reply, Request
+
+META = "X-Amz-Meta-"  # lakeFS keeps the prefix in the names of an entry's metadata
+
+
+def metadata_of(request: Request) -> dict[str, str]:
+    names = [name for name in request.headers if name.startswith(META.lower())]
+    return {META + name[len(META) :]: request.headers[name] for name in names}
+
+
+def check_writable(repository: Repository, ref: str) -> None:
+    """Only branches are written; a name that no branch can have is an error of the server."""
+    try:
+        repository.refs.branch(ref)
+    except Invalid as error:
+        raise S3Error("InternalError", str(error)) from error
+    except NotFound as error:
+        raise S3Error("NoSuchBucket", str(error)) from error
 
 
 def post(lakefs: LakeFS, request: Request, repository: Repository, ref: str, path: str) -> Reply:
@@ -21,12 +38,10 @@ def post(lakefs: LakeFS, request: Request, repository: Repository, ref: str, pat
 
 
 def _create(lakefs: LakeFS, request: Request, repository: Repository, ref: str, path: str) -> Reply:
-    if ref not in repository.branches:
-        raise S3Error("NoSuchBucket")
-    prefix = "x-amz-meta-"
-    metadata = {k.removeprefix(prefix): v for k, v in request.headers.items() if prefix in k}
+    check_writable(repository, ref)
+    kind = request.headers.get("content-type", "")
     upload_id = uuid.uuid4().hex
-    lakefs.uploads[upload_id] = Upload(request.headers.get("content-type", ""), metadata)
+    lakefs.uploads[upload_id] = Upload(kind, metadata_of(request))
     root = element("InitiateMultipartUploadResult")
     element("Bucket", repository.name, root)
     element("Key", f"{ref}/{path}", root)
@@ -37,7 +52,7 @@ def _create(lakefs: LakeFS, request: Request, repository: Repository, ref: str, 
 def _upload(lakefs: LakeFS, request: Request) -> Upload:
     upload = lakefs.uploads.get(request.get("uploadId"))
     if upload is None:
-        raise S3Error("NoSuchUpload")
+        raise S3Error("InternalError", "no such upload")
     return upload
 
 
@@ -46,7 +61,7 @@ def put_part(lakefs: LakeFS, request: Request, repository: Repository) -> Reply:
     source = request.headers.get("x-amz-copy-source", "")
     if source:
         bucket, ref, path = source.removeprefix("/").split("/", 2)
-        entry = lakefs.repository(bucket).entry(ref, path)
+        entry = lakefs.repository(bucket).refs.entry(ref, path)
         part = Range(request.headers.get("x-amz-copy-source-range"), entry.size)
         data = lakefs.blocks.get(entry.address, part.start, part.stop)
     _upload(lakefs, request).parts[int(request.get("partNumber"))] = data

@@ -23,7 +23,9 @@ class Commit:
     id: str = field(init=False)
 
     def __post_init__(self) -> None:
-        facts = [self.tree.id, self.parents, self.message, dict(self.metadata), self.created]
+        # Whole seconds, as in lakeFS: the same change made twice in a second is one commit.
+        said = [self.message, dict(self.metadata), int(self.created)]
+        facts = [self.tree.id, self.parents, *said]
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
         object.__setattr__(self, "id", digest)
 

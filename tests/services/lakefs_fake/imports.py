@@ -34,7 +34,7 @@ class Import:
             path, own = source["path"], repository.namespace
             if path.startswith(own) or (source["type"] == "common_prefix" and own.startswith(path)):
                 raise Invalid(f"{path}: an import from the repository's own namespace {own}")
-        repository.branch(branch)
+        repository.refs.branch(branch)
         threading.Thread(target=self._run, daemon=True).start()
 
     def _run(self) -> None:

@@ -83,7 +83,8 @@ class LakeFS:
         address = self._new_address(repository)
         self.blocks.put(address, data)
         checksum = checksum or hashlib.md5(data).hexdigest()
-        return Entry(address, checksum, len(data), int(time.time()), content_type, metadata)
+        kind = content_type or "application/octet-stream"
+        return Entry(address, checksum, len(data), int(time.time()), kind, metadata)
 
     def _new_address(self, repository: Repository) -> str:
         return f"{repository.namespace.rstrip('/')}/data/{uuid.uuid4().hex}/{uuid.uuid4().hex}"

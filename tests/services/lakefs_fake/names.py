@@ -36,7 +36,7 @@ def check_tag(name: str) -> None:
 class Ref(NamedTuple):
     base: str  # a branch, a tag, a commit id or the start of one
     steps: list[tuple[str, int]]  # ("~", 2): two first parents back; ("^", 2): the second parent
-    committed_only: bool  # name@: the branch without what is staged
+    mark: str  # "@": the branch without what is staged; "$": with it; "": as the reader likes
 
 
 def parse_ref(text: str) -> Ref:
@@ -44,15 +44,14 @@ def parse_ref(text: str) -> Ref:
     match = _REF.fullmatch(text)
     if match is None:
         raise Invalid(f"ref {text!r}")
-    steps = []
-    committed_only = False
-    for mark, number in re.findall(r"([~^@$])([^~^@$]*)", match["modifiers"]):
-        if mark in "@$":
-            if number or match["modifiers"] != mark:
-                raise Invalid(f"ref {text!r}: {mark} stands alone behind a branch")
-            committed_only = mark == "@"
+    steps, mark = [], ""
+    for sign, number in re.findall(r"([~^@$])([^~^@$]*)", match["modifiers"]):
+        if sign in "@$":
+            if match["modifiers"] != sign:
+                raise Invalid(f"ref {text!r}: {sign} stands alone behind a branch")
+            mark = sign
         elif number and not number.isdecimal():
-            raise Invalid(f"ref {text!r}: no number behind {mark}")
+            raise Invalid(f"ref {text!r}: no number behind {sign}")
         else:
-            steps.append((mark, int(number or 1)))
-    return Ref(match["base"], steps, committed_only)
+            steps.append((sign, int(number or 1)))
+    return Ref(match["base"], steps, mark)

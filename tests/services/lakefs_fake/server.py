@@ -7,7 +7,14 @@ import threading
 from http.server import ThreadingHTTPServer
 
 # The routes register themselves.
-from services.lakefs_fake import api, api_objects, api_refs, api_repositories, gateway  # noqa: F401
+from services.lakefs_fake import (
+    api,
+    api_objects,  # noqa: F401
+    api_refs,  # noqa: F401
+    api_repositories,  # noqa: F401
+    api_staging,  # noqa: F401
+    gateway,
+)
 from services.lakefs_fake.blocks import Blocks
 from services.lakefs_fake.lakefs import LakeFS
 from services.lakefs_fake.wire import Handler, Reply, Request

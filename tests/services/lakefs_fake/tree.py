@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
+import hashlib
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -23,14 +23,14 @@ class Entry:
     content_type: str
     metadata: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What a merge compares: the address and the time do not count."""
+        said = tuple(sorted(self.metadata.items()))
+        return self.checksum, self.size, self.content_type, said
+
     def same(self, other: Entry | None) -> bool:
-        """Whether a merge sees no difference: the address and the time do not count."""
-        return self is other or (
-            other is not None
-            and (self.checksum, self.size, self.content_type)
-            == (other.checksum, other.size, other.content_type)
-            and self.metadata == other.metadata
-        )
+        return self is other or (other is not None and self.identity == other.identity)
 
 
 class Tree:
@@ -38,7 +38,15 @@ class Tree:
 
     def __init__(self, entries: Mapping[str, Entry]) -> None:
         self.entries = entries
-        self.id = uuid.uuid4().hex * 2
+
+    @cached_property
+    def id(self) -> str:
+        """Equal for the same entries, addresses and times included."""
+        total = sum(
+            hash((path, entry.identity, entry.address, entry.mtime))
+            for path, entry in self.entries.items()
+        )
+        return hashlib.sha256(str(total).encode()).hexdigest()
 
     @cached_property
     def paths(self) -> list[str]:

@@ -13,6 +13,13 @@ from urllib.parse import parse_qs
 from services.lakefs_fake.errors import Invalid
 
 
+class Fields(dict[str, Any]):
+    """A JSON object of a request; a field that is not there makes the request invalid."""
+
+    def __missing__(self, name: str) -> Any:
+        raise Invalid(f"the request lacks {name!r}")
+
+
 @dataclass
 class Request:
     method: str
@@ -33,7 +40,7 @@ class Request:
 
     def json(self) -> Any:
         try:
-            return json.loads(self.body or b"{}")
+            return json.loads(self.body or b"{}", object_hook=Fields)
         except ValueError as error:
             raise Invalid(f"the body is no JSON: {error}") from error
 
