@@ -19,6 +19,7 @@ from services import lakefs as lakefs_service
 from services import postgres as postgres_service
 from services import real
 from services import s3_endpoint as s3_service
+from services.lakefs_homes import LakeFSHomes, use_server
 
 DEMO_TIMEOUT_S = 1200  # of a test that runs the demo, or is the first to ask for it
 settings.register_profile("trainset", deadline=None)  # a busy machine is no failure
@@ -93,6 +94,14 @@ def lakefs_server() -> Iterator[lakefs_service.LakeFSServer]:
     """A lakeFS server with its bytes in a folder: real where one is at hand, else the fake."""
     with lakefs_service.lakefs_server() as server:
         yield server
+
+
+@pytest.fixture
+def lakefs_in_a_folder(
+    lakefs_server: lakefs_service.LakeFSServer, monkeypatch: pytest.MonkeyPatch
+) -> LakeFSHomes:
+    """Makes homes on that server, whose ``LAKEFS_*`` are in the environment."""
+    return use_server(lakefs_server, monkeypatch)
 
 
 @pytest.fixture(scope="session")
