@@ -77,6 +77,11 @@ def parser() -> argparse.ArgumentParser:
         help="another OpenCLIP model, as <name>/<weights>, e.g. "
         "ViT-B-32/laion2b_s34b_b79k; it is fetched where it is not on disk",
     )
+    demo.add_argument(
+        "--versions",
+        default="git",
+        help="git (in the home), lakefs, or lakefs://<repository>; lakeFS needs LAKEFS_ENDPOINT …",
+    )
     demo.add_argument("--dry-run", action="store_true", help="say what would happen, and stop")
     _verify_arguments(commands)
     _replay_arguments(commands)

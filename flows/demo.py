@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
+import re
 import shutil
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from flows.server import managed_server
 from trainset.errors import InputError, NotFound
 from trainset.home import open_home
 from trainset.metadata.discover import Guess, guess_spec
+from trainset.model import VERSIONS
 from trainset.run.estimate import estimate_run
 from trainset.run.examples import SAMPLE, TINY
 
@@ -38,6 +42,8 @@ def run_demo(options: argparse.Namespace) -> int:
         name=SAMPLE if options.source is None else source.name,
         clip=_model(options.model),
     )
+    versions = _versions(options.versions, guess.spec.home)
+    guess = replace(guess, spec=guess.spec.model_copy(update={"versions": versions}))
     say(*guess.lines())
     say(*estimate_run(guess.spec).lines(), _download(options.model))
     if options.dry_run:
@@ -123,9 +129,19 @@ def _home(out: str) -> str:
     return out if "://" in out else str(Path(out).expanduser().resolve())
 
 
+def _versions(given: str, home: str) -> str:
+    """``lakefs`` alone is a repository named after the home: the same for every run on it."""
+    if re.fullmatch(VERSIONS, given):
+        return given
+    if given != "lakefs":
+        raise InputError(f"VERSIONS={given}: write git, lakefs, or lakefs://<repository>")
+    name = re.sub(r"[^a-z0-9]+", "-", home.rstrip("/").rpartition("/")[2].lower()).strip("-")
+    return f"lakefs://{name[:40] or 'home'}-{hashlib.sha256(home.encode()).hexdigest()[:8]}"
+
+
 def _write_spec(guess: Guess, source: Path) -> Path:
     """Leave the spec in the home, and give a local path of it."""
-    home = open_home(guess.spec.home, create=True)
+    home = open_home(guess.spec.home, create=True, versions=guess.spec.versions)
     body = HEADER.format(source=source) + guess.spec.to_yaml()
     home.store.put("dataset.yaml", body.encode(), content_type="application/yaml")
     if (local := home.store.local_path("dataset.yaml")) is not None:

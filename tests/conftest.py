@@ -19,6 +19,7 @@ from services import lakefs as lakefs_service
 from services import postgres as postgres_service
 from services import real
 from services import s3_endpoint as s3_service
+from services.lakefs_homes import LakeFSHomes, use_server
 
 DEMO_TIMEOUT_S = 1200  # of a test that runs the demo, or is the first to ask for it
 settings.register_profile("trainset", deadline=None)  # a busy machine is no failure
@@ -87,6 +88,21 @@ def s3_bucket(s3_endpoint: s3_service.S3Endpoint) -> Iterator[s3_service.S3Bucke
     s3_endpoint.proxy.reset()
     yield bucket
     s3_endpoint.proxy.reset()
+
+
+@pytest.fixture(scope="session")
+def lakefs_server() -> Iterator[lakefs_service.LakeFSServer]:
+    """A lakeFS server with its bytes in a folder: real where one is at hand, else the fake."""
+    with lakefs_service.lakefs_server() as server:
+        yield server
+
+
+@pytest.fixture
+def lakefs_in_a_folder(
+    lakefs_server: lakefs_service.LakeFSServer, monkeypatch: pytest.MonkeyPatch
+) -> LakeFSHomes:
+    """Makes homes on that server, whose ``LAKEFS_*`` are in the environment."""
+    return use_server(lakefs_server, monkeypatch)
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 import yaml
 from PIL import Image
+from services.lakefs import lakefs_server
 from services.s3_endpoint import S3Bucket
 
 from trainset.spec import load_spec
@@ -26,10 +27,11 @@ TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 BIN = Path(sys.executable).parent
 
 # How each command of README is executed.
-HOME, PICTURES, BUCKET, UI, SERVE, SHELL, CI = (
+HOME, PICTURES, BUCKET, LAKEFS, UI, SERVE, SHELL, CI = (
     "on a copy of the demo's home",
     "on a folder of pictures",
     "as the bucket block",
+    "as the lakeFS block",
     "test_the_ui_opens",
     "test_flows_are_served",
     "test_activating",
@@ -42,6 +44,11 @@ HOW = {
     "export B2_APPLICATION_KEY=…": BUCKET,
     "export TRAINSET_S3_ENDPOINT=https://s3.us-west-004.backblazeb2.com": BUCKET,
     "export OUT=b2://my-bucket/demo": BUCKET,
+    "export LAKEFS_ENDPOINT=https://lakefs.example.com": LAKEFS,
+    "export LAKEFS_ACCESS_KEY_ID=…": LAKEFS,
+    "export LAKEFS_SECRET_ACCESS_KEY=…": LAKEFS,
+    "export LAKEFS_STORAGE_NAMESPACE=s3://my-bucket/lakefs": LAKEFS,
+    "make demo OUT=b2://my-bucket/demo VERSIONS=lakefs": LAKEFS,
     "make demo SOURCE=~/Pictures OUT=out/pictures DRY_RUN=1": PICTURES,
     "make demo SOURCE=~/Pictures OUT=out/pictures": PICTURES,
     ". .venv/bin/activate": SHELL,
@@ -214,6 +221,33 @@ def test_the_bucket_block_works_on_a_bucket_that_is_as_strict_as_b2(
     assert "list, put, get and delete work" in done.stdout
     assert "v1" in done.stdout
     assert given.secret not in done.stdout + done.stderr
+    assert not (tmp_path / "out").exists(), "all of it lies in the bucket"
+
+
+@pytest.mark.demo
+@pytest.mark.timeout(1800)
+def test_the_lakefs_block_works_with_media_in_a_bucket(s3_bucket: S3Bucket, tmp_path: Path) -> None:
+    (block,) = [b for b in _blocks("sh") if "export LAKEFS_ENDPOINT" in b]
+    keys = s3_bucket.endpoint
+    with lakefs_server(bucket=s3_bucket) as server:
+        for said, ours in {
+            "https://lakefs.example.com": server.endpoint,
+            "ACCESS_KEY_ID=…": f"ACCESS_KEY_ID={server.key_id}",
+            "SECRET_ACCESS_KEY=…": f"SECRET_ACCESS_KEY={server.secret}",
+            "my-bucket": s3_bucket.name,
+        }.items():
+            assert said in block
+            block = block.replace(said, ours)
+        done = _shell(
+            f"{block}\ntrainset query b2://{s3_bucket.name}/demo --ref v1 --limit 2",
+            tmp_path,
+            B2_KEY_ID=keys.key_id,
+            B2_APPLICATION_KEY=keys.secret,
+            TRAINSET_S3_ENDPOINT=keys.url,
+        )
+    assert "tag v1" in done.stdout + done.stderr
+    assert "sample/photos/" in done.stdout
+    assert server.secret not in done.stdout + done.stderr
     assert not (tmp_path / "out").exists(), "all of it lies in the bucket"
 
 

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import Field, ValidationError
 
 from trainset.errors import InputError, NotFound
-from trainset.model import Credentials, Frozen, StoreOptions
+from trainset.model import GIT, LAKEFS, VERSIONS, Credentials, Frozen, StoreOptions
 from trainset.stores import open_store
 from trainset.stores.base import ObjectStore
 from trainset.stores.pinned import get_pinned, open_pinned
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 CONFIG = "trainset.json"
 LAYOUT = 2  # the newest that is read; 1: versions in git, 2: on a lakeFS server
-GIT, LAKEFS = "git", "lakefs://"
 
 
 class HomeConfig(Frozen):
@@ -36,7 +35,7 @@ class HomeConfig(Frozen):
     """
 
     layout: int = 1
-    versions: str = Field(default=GIT, pattern=r"^(git|lakefs://[a-z0-9][a-z0-9-]{2,62})$")
+    versions: str = Field(default=GIT, pattern=VERSIONS)
     media: str = "media"
     root: str | None = None
 
@@ -172,8 +171,8 @@ def open_home(
         config = decode_config(text, url)
     if versions not in (None, config.versions):
         raise InputError(
-            f"{url} has its versions in {config.versions}, not in {versions}; open it as it is, or "
-            "make a new home elsewhere"
+            f"{url} has its versions in {config.versions}, not in {versions}; say so in the spec "
+            f"(versions: {config.versions}), or make a new home elsewhere"
         )
     return Home(
         store.url,

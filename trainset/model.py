@@ -9,6 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 Stage = Literal["transfer", "metadata", "tables", "compute", "export"]
 Modality = Literal["image", "video", "audio", "document", "other"]
+GIT, LAKEFS = "git", "lakefs://"
+VERSIONS = (
+    r"^(git|lakefs://[a-z0-9][a-z0-9-]{2,62})$"  # where versions are kept: the home, a server
+)
 
 
 class Frozen(BaseModel):

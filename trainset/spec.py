@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from trainset.errors import SpecError
-from trainset.model import Protection, StoreOptions
+from trainset.model import GIT, VERSIONS, Protection, StoreOptions
 from trainset.spec_media import BLOCK, MediaSource, RouteSpec, TransferSpec
 from trainset.spec_metadata import MetadataSource
 from trainset.spec_words import NAME, Bytes, Duration, Share, SpecModel, Words
@@ -102,7 +102,7 @@ class ExportSpec(SpecModel):
 class DatasetSpec(SpecModel):
     name: str = Field(pattern=NAME)
     home: str
-    versions: Literal["git"] = "git"
+    versions: str = Field(default=GIT, description="git, in the home, or lakefs://<repository>")
     credentials: str | None = Field(default=None, description="name of a Prefect block")
     media: tuple[MediaSource, ...] = Field(min_length=1)
     transfer: TransferSpec = TransferSpec()
@@ -113,6 +113,15 @@ class DatasetSpec(SpecModel):
     exports: dict[str, ExportSpec] = Field(default_factory=dict)
     protect: Protection = Protection()
     tag: str = "v{n}"
+
+    @field_validator("versions")
+    @classmethod
+    def _known_store(cls, value: str) -> str:
+        if not re.fullmatch(VERSIONS, value):
+            raise ValueError(
+                "write git, or lakefs://<repository> (3 to 63 lower-case letters, digits and '-')"
+            )
+        return value
 
     @model_validator(mode="after")
     def _unique(self) -> DatasetSpec:

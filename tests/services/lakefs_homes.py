@@ -6,6 +6,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from pydantic import SecretStr
 
 from services.lakefs import LakeFSServer
@@ -54,3 +55,11 @@ class LakeFSHomes:
         root, url = self.new_root(), f"lakefs://t-{uuid.uuid4().hex[:16]}"
         open_home(root, credentials=self.credentials, create=True, versions=url)
         return LakeFSHome(url, root, self.credentials)
+
+
+def use_server(server: LakeFSServer, monkeypatch: pytest.MonkeyPatch) -> LakeFSHomes:
+    """The server's ``LAKEFS_*`` are in the environment during the test, as a user sets them."""
+    for name, value in server.environment.items():
+        if name.startswith("LAKEFS_"):
+            monkeypatch.setenv(name, value)
+    return LakeFSHomes(server)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from services.lakefs import LakeFSServer, lakefs_server
-from services.lakefs_homes import LakeFSHomes
+from services.lakefs_homes import LakeFSHomes, use_server
 from services.s3_endpoint import S3Endpoint
 from version_rows import Reopen, open_git
 
@@ -24,13 +24,6 @@ def folder_home(tmp_path: Path) -> Home:
 
 
 @pytest.fixture(scope="session")
-def local_lakefs() -> Iterator[LakeFSServer]:
-    """A server whose block store is a folder."""
-    with lakefs_server() as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
 def s3_lakefs(s3_endpoint: S3Endpoint) -> Iterator[LakeFSServer]:
     """A server whose block store is a bucket behind the B2-strict proxy."""
     with lakefs_server(bucket=s3_endpoint.new_bucket()) as server:
@@ -38,21 +31,8 @@ def s3_lakefs(s3_endpoint: S3Endpoint) -> Iterator[LakeFSServer]:
 
 
 @pytest.fixture
-def lakefs_in_a_folder(local_lakefs: LakeFSServer, monkeypatch: pytest.MonkeyPatch) -> LakeFSHomes:
-    return _use(local_lakefs, monkeypatch)
-
-
-@pytest.fixture
 def lakefs_in_a_bucket(s3_lakefs: LakeFSServer, monkeypatch: pytest.MonkeyPatch) -> LakeFSHomes:
-    return _use(s3_lakefs, monkeypatch)
-
-
-def _use(server: LakeFSServer, monkeypatch: pytest.MonkeyPatch) -> LakeFSHomes:
-    """The server's ``LAKEFS_*`` are in the environment during the test, as a user sets them."""
-    for name, value in server.environment.items():
-        if name.startswith("LAKEFS_"):
-            monkeypatch.setenv(name, value)
-    return LakeFSHomes(server)
+    return use_server(s3_lakefs, monkeypatch)
 
 
 GIT = ["git in a folder", "git in a bucket"]

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Literal
 from pydantic import Field, SecretStr
 
 from trainset.home import Home, open_home
-from trainset.model import Credentials, Frozen, Protection
+from trainset.model import LAKEFS, Credentials, Frozen, Protection
 from trainset.run.destinations import Destinations, open_destination, use_destinations
 from trainset.spec import DatasetSpec
 from trainset.stores import open_source
@@ -68,6 +68,7 @@ class Run:
             credentials=self.context.credentials,
             create=True,
             options=self.spec.store_options,
+            versions=None if self.spec.home.startswith(LAKEFS) else self.spec.versions,
         )
         use_destinations(home, self.context.destinations)
         return home

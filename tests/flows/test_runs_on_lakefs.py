@@ -1,0 +1,59 @@
+"""Whole runs of a dataset whose versions a lakeFS server keeps: as in git, to the last hash."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from services.lakefs_homes import LakeFSHomes
+from services.tiny_source import CELLS, MEDIA, TinySource, make_tiny_source, picture
+
+import trainset
+from trainset.run.local import run_pipeline
+
+
+@pytest.fixture
+def tiny(lakefs_in_a_folder: LakeFSHomes, tmp_path: Path) -> TinySource:
+    """The tiny source, after its first run."""
+    source = make_tiny_source(tmp_path)
+    source.write_spec(home=lakefs_in_a_folder.new_root(), versions=f"lakefs://{_name(tmp_path)}")
+    first = run_pipeline(source.spec)
+    assert (first.status, first.tag) == ("completed", "v1")
+    assert (first.transfer.sent, first.cells.computed) == (MEDIA, CELLS)
+    return source
+
+
+def _name(folder: Path) -> str:
+    """A repository of the test's own."""
+    return f"t-{hashlib.sha256(str(folder).encode()).hexdigest()[:16]}"
+
+
+def test_every_later_run_does_what_changed_and_no_more(tiny: TinySource) -> None:
+    second = run_pipeline(tiny.spec)
+    assert (second.status, second.exit_code, second.tag) == ("unchanged", 0, "v1")
+    assert (second.transfer.sent, second.cells.computed) == (0, 0)
+    tiny.write("added.png", picture(100))
+    (tiny.media / "03.png").unlink()
+    third = run_pipeline(tiny.spec)
+    assert (third.status, third.tag, third.transfer.sent) == ("completed", "v2", 1)
+    tiny.home.versions.rollback("v1")
+    fourth = run_pipeline(tiny.spec)
+    assert (fourth.status, fourth.tag, fourth.transfer.sent) == ("completed", "v3", 0)
+    assert tiny.root_hash("v3") == tiny.root_hash("v2") != tiny.root_hash("v1")
+    assert len(list(tiny.home.versions.log())) == 4
+    assert tiny.home.versions.runs() == []
+
+
+def test_the_dataset_is_the_same_as_in_git_and_opens_by_its_repository(
+    tiny: TinySource, tmp_path: Path
+) -> None:
+    on_lakefs = tiny.root_hash("v1")
+    opened = trainset.open(tiny.spec.versions, ref="v1")
+    media = opened.table("media").to_arrow().to_pylist()
+    assert len(media) == MEDIA
+    one = next(row for row in media if row["key"] == "cam/00.png")
+    assert opened.home.read_media(one["uri"]) == (tiny.media / "00.png").read_bytes()
+    tiny.write_spec(home=str(tmp_path / "git"), versions="git")
+    assert run_pipeline(tiny.spec).status == "completed"
+    assert tiny.root_hash("v1") == on_lakefs
