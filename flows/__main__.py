@@ -25,6 +25,7 @@ FLOWS = {
 OTHERS = {
     "demo": "the whole way on a folder (or on a generated sample), no spec to write",
     "verify-transfer": "compare a commit's media with the places they were sent to",
+    "collect-garbage": "remove table files and media that no commit, tag or run needs any more",
     "doctor": "what this machine, its credentials and B2 settings lack, and how to mend it",
     "ui": "open the Prefect UI over the runs that were recorded here",
     "install-connector": "install an Airbyte connector in an environment of its own",
@@ -71,6 +72,7 @@ def parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--dry-run", action="store_true", help="say what would happen, and stop")
     _verify_arguments(commands)
+    _collect_arguments(commands)
     doctor = commands.add_parser("doctor", help=OTHERS["doctor"], description=OTHERS["doctor"])
     doctor.add_argument("--home", help="also look at this home or bucket")
     doctor.add_argument("--spec", type=Path, help="also look at the buckets that this spec names")
@@ -139,6 +141,27 @@ def _verify_arguments(commands: Any) -> None:
     verify.add_argument("--ref", default="main", help="branch, tag or commit (default: main)")
 
 
+def _collect_arguments(commands: Any) -> None:
+    text = OTHERS["collect-garbage"]
+    collect = commands.add_parser("collect-garbage", help=text, description=text)
+    collect.add_argument("spec", type=Path, help="the dataset spec, dataset.yaml")
+    collect.add_argument(
+        "--apply", action="store_true", help="remove it (default: say what would go, and stop)"
+    )
+    collect.add_argument(
+        "--keep-days",
+        type=float,
+        default=7,
+        help="what changed in the last DAYS stays (default: 7)",
+    )
+    collect.add_argument(
+        "--hidden",
+        action="store_true",
+        help="on a bucket that keeps versions: remove for good, old versions too",
+    )
+    collect.add_argument("--format", choices=["table", "json"], default="table")
+
+
 def _share(text: str) -> float:
     share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
     if not 0 <= share <= 1:
@@ -191,6 +214,10 @@ def _dispatch(options: argparse.Namespace) -> int:
         from flows.demo import run_demo
 
         return run_demo(options)
+    if options.command == "collect-garbage":
+        from flows.adhoc_collect import run_collect
+
+        return run_collect(options)
     from flows.adhoc import run_flow, run_verify
 
     if options.command == "verify-transfer":
