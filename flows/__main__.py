@@ -57,6 +57,13 @@ def parser() -> argparse.ArgumentParser:
             one.add_argument(
                 "--retry-dead", action="store_true", help="send given-up files again as well"
             )
+        if name != "export-dataset":
+            one.add_argument(
+                "--prefer",
+                choices=["ours", "theirs"],
+                help="where main moved meanwhile and both changed a value: keep main's (ours) or "
+                "take this run's (theirs); default: stop and list them",
+            )
         if name == "export-dataset":
             one.add_argument("--ref", default="main", help="branch, tag or commit (default: main)")
             one.add_argument("--name", help="only this export of the spec")

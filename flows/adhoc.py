@@ -87,7 +87,7 @@ def tell(state: Any, spec: DatasetSpec) -> int:
 
 
 def _parameters(options: argparse.Namespace) -> dict[str, Any]:
-    names = ("retry_failed", "retry_dead", "models", "ref", "name")
+    names = ("retry_failed", "retry_dead", "prefer", "models", "ref", "name")
     given = {name: getattr(options, name, None) for name in names}
     return {name: value for name, value in given.items() if value not in (None, False)}
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from prefect.runtime import flow_run
 
@@ -22,6 +23,7 @@ def dataset_run(
     models: Path | None = None,
     retry_failed: bool = False,
     retry_dead: bool = False,
+    prefer: Literal["ours", "theirs"] | None = None,
 ) -> Iterator[RunContext]:
     """Begin a run on a branch named after this flow run, and end it, whatever happens.
 
@@ -34,6 +36,7 @@ def dataset_run(
         models: folder of model weights.
         retry_failed: compute cells again that failed for good.
         retry_dead: send files again that earlier runs gave up.
+        prefer: whose value counts where main moved and both changed it: main's (ours), the run's.
     """
     dataset = load_spec(Path(spec))
     context = new_context(
@@ -43,6 +46,7 @@ def dataset_run(
         models=models,
         retry_failed=retry_failed,
         retry_dead=retry_dead,
+        prefer=prefer,
         destinations=destinations_of(dataset),
         ledger_url=ledger_url_of(dataset),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from prefect import flow
 
@@ -14,7 +15,11 @@ from trainset.model import RunSummary
 
 @flow(name="pipeline", flow_run_name=run_name, persist_result=False, validate_parameters=True)
 def pipeline(
-    spec: str, models: Path | None = None, retry_failed: bool = False, retry_dead: bool = False
+    spec: str,
+    models: Path | None = None,
+    retry_failed: bool = False,
+    retry_dead: bool = False,
+    prefer: Literal["ours", "theirs"] | None = None,
 ) -> RunSummary:
     """Make the dataset what its spec says, and commit it.
 
@@ -27,9 +32,12 @@ def pipeline(
         models: Folder of model weights, for machines that cannot fetch any.
         retry_failed: Compute cells again that failed for good in an earlier run.
         retry_dead: Send files again that earlier runs gave up (dead letters).
+        prefer: Where main moved meanwhile and both changed the same value: ours keeps main's,
+            theirs takes this run's. Left out: the run ends and lists them.
     """
-    options = {"retry_failed": retry_failed, "retry_dead": retry_dead}
-    with dataset_run(spec, models=models, **options) as run:
+    with dataset_run(
+        spec, models=models, retry_failed=retry_failed, retry_dead=retry_dead, prefer=prefer
+    ) as run:
         media = stages.transfer(run)
         labels = stages.sync(run, media)
         cells = stages.compute(run, labels)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Literal
 
 from pydantic import Field, SecretStr
 
@@ -37,6 +37,7 @@ class RunContext(Frozen):
     models: Path | None = None  # folder of model weights beside the known ones
     retry_failed: bool = False
     retry_dead: bool = False  # try files again that earlier runs gave up
+    prefer: Literal["ours", "theirs"] | None = None  # of values that main and this run changed
     destinations: Destinations = Field(default_factory=dict)  # behind blocks that rules name
     ledger_url: SecretStr | None = None  # of a PostgreSQL ledger; None: TRAINSET_LEDGER, or a file
 

@@ -11,6 +11,7 @@ from trainset.identity import hash128
 from trainset.metadata.tables.open import OpenBlock
 from trainset.model import Commit, LeftOut
 from trainset.run import left_out
+from trainset.run.conflicts import note_settled, read_settled
 from trainset.run.context import Run, RunContext
 from trainset.run.label_changes import count_changed
 from trainset.run.overtaken import replayed_on_main, taken_up
@@ -35,17 +36,20 @@ def publish(
     Args:
         open_block: as for ``sync_work``: streams that moved on main are synced again.
     Raises:
-        RowConflicts: main and the run changed the same values; nothing is merged.
+        RowConflicts: main and the run changed the same values, and the context prefers no side;
+            nothing is merged.
     """
     run = Run(context)
     head = run.home.versions.head()
     if head is not None and head.metadata.get("run_id") == context.run_id:
         return _published(run, head, head.parents, report, replayed=0)
+    began = run
     run, replayed = taken_up(run, report, open_block)
     while True:
         base = run.workspace.base
         verdict = _judge(run, report)
-        items = left_out.current_left_out(run, rowless=report.left_out, ran=report.ran)
+        rowless = (*report.left_out, *read_settled(began))
+        items = left_out.current_left_out(run, rowless=rowless, ran=report.ran)
         if not verdict.passed:
             return Published(
                 status="refused",
@@ -64,7 +68,8 @@ def publish(
             merged = run.workspace.merge()
         except MainMoved:
             replayed += 1
-            run = replayed_on_main(run, open_block)
+            run, settled = replayed_on_main(run, open_block)
+            note_settled(began, settled)
             continue
         parents = (base.id,) if base is not None else ()
         return _published(run, merged, parents, report, verdict, items, replayed=replayed)
