@@ -18,6 +18,7 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.schedules import Cron
 
 from flows.build_tables import build_tables
+from flows.collect_garbage import collect_garbage
 from flows.compute_columns import compute_columns
 from flows.export_dataset import export_dataset
 from flows.pipeline import pipeline
@@ -36,6 +37,7 @@ FLOWS = (
     build_tables,
     compute_columns,
     export_dataset,
+    collect_garbage,
 )
 
 

@@ -57,6 +57,10 @@ def _dispatch(options: argparse.Namespace) -> int:
         from flows.demo import run_demo
 
         return run_demo(options)
+    if options.command == "collect-garbage":
+        from flows.adhoc_collect import run_collect
+
+        return run_collect(options)
     from flows.adhoc import run_flow, run_replay, run_verify
 
     if options.command == "verify-transfer":

@@ -127,7 +127,7 @@ def tell(state: Any, spec: DatasetSpec) -> int:
 
 
 def _parameters(options: argparse.Namespace) -> dict[str, Any]:
-    names = ("retry_failed", "retry_dead", "models", "ref", "name")
+    names = ("retry_failed", "retry_dead", "prefer", "models", "ref", "name")
     chosen = ("where", "from_manifest", "replay", "files")
     given = {name: getattr(options, name, None) for name in (*names, *chosen)}
     return {name: value for name, value in given.items() if value not in (None, False, [])}

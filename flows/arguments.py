@@ -25,6 +25,7 @@ OTHERS = {
     REPLAY: "take files that are there already through a stage of the transfer again",
     "demo": "the whole way on a folder (or on a generated sample), no spec to write",
     "verify-transfer": "compare a commit's media with the places they were sent to",
+    "collect-garbage": "remove table files and media that no commit, tag or run needs any more",
     "doctor": "what this machine, its credentials and B2 settings lack, and how to mend it",
     "ui": "open the Prefect UI over the runs that were recorded here",
     "install-connector": "install an Airbyte connector in an environment of its own",
@@ -64,6 +65,8 @@ def parser() -> argparse.ArgumentParser:
             )
         if name == "transfer-media":
             one.add_argument("--from-manifest", type=Path, metavar="FILE", help=_MANIFEST)
+        if name != "export-dataset":
+            _prefer_argument(one)
         if name == "export-dataset":
             one.add_argument("--ref", default="main", help="branch, tag or commit (default: main)")
             one.add_argument("--name", help="only this export of the spec")
@@ -84,6 +87,7 @@ def parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--dry-run", action="store_true", help="say what would happen, and stop")
     _verify_arguments(commands)
+    _collect_arguments(commands)
     _replay_arguments(commands)
     doctor = commands.add_parser("doctor", help=OTHERS["doctor"], description=OTHERS["doctor"])
     doctor.add_argument("--home", help="also look at this home or bucket")
@@ -186,6 +190,36 @@ def _replay_arguments(commands: Any) -> None:
         help=f"only files that fit, in the language of rules, over {LISTED}",
     )
     replay.add_argument("--dry-run", action="store_true", help="say what would happen, and stop")
+
+
+def _prefer_argument(one: argparse.ArgumentParser) -> None:
+    one.add_argument(
+        "--prefer",
+        choices=["ours", "theirs"],
+        help="where main moved meanwhile and both changed a value: keep main's (ours) or "
+        "take this run's (theirs); default: stop and list them",
+    )
+
+
+def _collect_arguments(commands: Any) -> None:
+    text = OTHERS["collect-garbage"]
+    collect = commands.add_parser("collect-garbage", help=text, description=text)
+    collect.add_argument("spec", type=Path, help="the dataset spec, dataset.yaml")
+    collect.add_argument(
+        "--apply", action="store_true", help="remove it (default: say what would go, and stop)"
+    )
+    collect.add_argument(
+        "--keep-days",
+        type=float,
+        default=7,
+        help="what changed in the last DAYS stays (default: 7)",
+    )
+    collect.add_argument(
+        "--hidden",
+        action="store_true",
+        help="on a bucket that keeps versions: remove for good, old versions too",
+    )
+    collect.add_argument("--format", choices=["table", "json"], default="table")
 
 
 def _share(text: str) -> float:

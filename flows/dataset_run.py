@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from prefect.runtime import flow_run
 
@@ -28,6 +28,7 @@ def dataset_run(
     retry_where: str | None = None,
     only: Only | None = None,
     replay: ReplayStage | None = None,
+    prefer: Literal["ours", "theirs"] | None = None,
 ) -> Iterator[RunContext]:
     """Begin a run on a branch named after this flow run, and end it, whatever happens.
 
@@ -41,6 +42,7 @@ def dataset_run(
         retry_failed: compute cells again that failed for good.
         retry_dead: send files again that earlier runs gave up.
         retry_where, only, replay: as ``choose_files`` gives them.
+        prefer: whose value counts where main moved and both changed it: main's (ours), the run's.
     """
     dataset = load_spec(Path(spec))
     context = new_context(
@@ -53,6 +55,7 @@ def dataset_run(
         retry_where=retry_where,
         only=only,
         replay=replay,
+        prefer=prefer,
         destinations=destinations_of(dataset),
         ledger_url=ledger_url_of(dataset),
         flow_run_id=str(flow_run.id),

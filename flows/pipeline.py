@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from prefect import flow
 
@@ -19,6 +20,7 @@ def pipeline(
     retry_failed: bool = False,
     retry_dead: bool = False,
     where: str | None = None,
+    prefer: Literal["ours", "theirs"] | None = None,
 ) -> RunSummary:
     """Make the dataset what its spec says, and commit it.
 
@@ -32,10 +34,12 @@ def pipeline(
         retry_failed: Compute cells again that failed for good in an earlier run.
         retry_dead: Send files again that earlier runs gave up (dead letters).
         where: With retry_dead: only dead letters that fit, as in kind = 'checksum-mismatch'.
+        prefer: Where main moved meanwhile and both changed the same value: ours keeps main's,
+            theirs takes this run's. Left out: the run ends and lists them.
     """
     choice = choose_files(retry_dead=retry_dead, where=where, manifest=None, replay=None)
     options = {"models": models, "retry_failed": retry_failed, "retry_dead": retry_dead}
-    with dataset_run(spec, **options, **choice) as run:
+    with dataset_run(spec, prefer=prefer, **options, **choice) as run:
         media = stages.transfer(run)
         labels = stages.sync(run, media)
         cells = stages.compute(run, labels)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from prefect import flow
 
@@ -21,6 +22,7 @@ def transfer_media(
     from_manifest: Path | None = None,
     replay: ReplayStage | None = None,
     files: list[str] | None = None,
+    prefer: Literal["ours", "theirs"] | None = None,
 ) -> RunSummary:
     """Move new and changed media into the home, verify them, and commit their rows.
 
@@ -33,6 +35,8 @@ def transfer_media(
             that no source lists is reported as failed.
         replay: Take files that are there already through route, read or send again.
         files: Names (keys or source uris) beside those of from_manifest.
+        prefer: Where main moved meanwhile and both changed the same value: ours keeps main's,
+            theirs takes this run's. Left out: the run ends and lists them.
     """
     choice = choose_files(
         retry_dead=retry_dead,
@@ -41,7 +45,7 @@ def transfer_media(
         replay=replay,
         files=files or (),
     )
-    with dataset_run(spec, retry_dead=retry_dead, **choice) as run:
+    with dataset_run(spec, retry_dead=retry_dead, prefer=prefer, **choice) as run:
         media = stages.transfer(run)
         commit = stages.publish(run, media)
         return stages.report(run, commit)

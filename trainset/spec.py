@@ -64,6 +64,12 @@ class GateSpec(SpecModel):
     unreadable: Share | None = None
     orphan_records: Share | None = None
     labels_changed: Share | None = None
+    media_changed: Share | None = Field(
+        default=None, description="media whose bytes changed under the same key"
+    )
+    media_changed_silently: Share | None = Field(
+        default=None, description="and whose size and time (or ETag) at the source did not"
+    )
 
 
 class SplitSpec(SpecModel):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from services.tiny_source import COLUMNS, MEDIA, TinySource, make_tiny_source, picture
@@ -100,6 +102,55 @@ def test_when_both_runs_changed_a_row_the_second_says_so_and_nothing_is_merged(
     later = local.run_pipeline(tiny.spec)
     assert (later.status, later.transfer.sent) == ("completed", 0)
     assert tiny.media_rows().keys() >= {"b.png"}
+
+
+@pytest.mark.parametrize("prefer", ["ours", "theirs"])
+def test_a_run_that_prefers_a_side_is_merged_and_lists_what_it_settled(
+    tiny: TinySource, prefer: Literal["ours", "theirs"]
+) -> None:
+    tiny.write("03.png", picture(100))
+    a, report_a = worked(tiny, "a")
+    tiny.write("03.png", picture(101))
+    tiny.write("b.png", picture(102))
+    b, report_b = worked(tiny, "b")
+    publish(a, report_a)
+    of_a = tiny.media_rows()["03.png"]["sha256"]
+    b = b.model_copy(update={"prefer": prefer})
+    second = publish(b, report_b)
+    end_run(a)
+    end_run(b)
+    assert (second.status, second.replayed) == ("completed", 1)
+    rows = tiny.media_rows()
+    assert "b.png" in rows
+    assert (rows["03.png"]["sha256"] == of_a) == (prefer == "ours")
+    assert all(rows[name]["phash"] for name in ("b.png", "03.png"))
+    settled = [item for item in second.left_out if item.kind == "conflict-settled"]
+    assert any(item.key.endswith("03.png#sha256") for item in settled)
+    assert all("main (run a) made it" in item.reason for item in settled)
+    later = local.run_pipeline(tiny.spec)  # it was told once
+    assert not [i for i in later.left_out if i.kind == "conflict-settled"]
+
+
+def test_a_run_that_conflicts_leaves_a_summary_that_lists_every_value(tiny: TinySource) -> None:
+    tiny.write("03.png", picture(100))
+    a, report_a = worked(tiny, "a")
+    tiny.write("03.png", picture(101))
+    b = local.new_context(tiny.spec, run_id="b")
+
+    def run() -> None:
+        with local.running(b):
+            report = local.transfer(b) + local.sync(b) + local.compute(b)
+            publish(a, report_a)
+            publish(b, report)
+
+    with pytest.raises(RowConflicts):
+        run()
+    end_run(a)
+    summary = json.loads(tiny.home.store.get("runs/b/summary.json"))
+    assert summary["status"] == "failed"
+    assert {item["kind"] for item in summary["left_out"]} == {"row-conflict"}
+    assert all("run a" in item["reason"] for item in summary["left_out"])
+    assert any(item["key"].endswith("03.png#sha256") for item in summary["left_out"])
 
 
 def test_a_replayed_run_whose_merge_is_cut_off_is_taken_up_by_the_retry(

@@ -136,7 +136,7 @@ def test_states_follow_the_merged_labels_where_two_runs_meet(small: SmallHome) -
     assert first.commit("first", {})
     first.merge()
     assert _states(small, key) == ["unlabelled"]
-    again, moved = replay(versions, second)
+    again, moved, _ = replay(versions, second)
     assert moved == ()
     assert again.commit("second", {})
     again.merge()

@@ -15,6 +15,10 @@ GOOD = GateInput(
     orphan_records=50,
     labels_before=100,
     labels_changed=90,
+    media_before=100,
+    media_changed=40,
+    media_changed_silently=4,
+    root_hash="0123abcd",
     transfer=TransferTotals(planned=3, sent=1, duplicate=1, failed=1),
 )
 
@@ -27,7 +31,7 @@ def test_without_numbers_it_reports_and_lets_pass() -> None:
     verdict = judge(GOOD)
     assert verdict.passed
     assert verdict.reasons == ()
-    assert len(verdict.warnings) == 3
+    assert len(verdict.warnings) == 5
     assert [(c.check, c.verdict) for c in verdict.checks] == [
         ("media rows", "passed"),
         ("files balance", "passed"),
@@ -35,7 +39,11 @@ def test_without_numbers_it_reports_and_lets_pass() -> None:
         ("unreadable media", "passed"),
         ("labels without a medium", "reported"),
         ("labels changed or removed", "reported"),
+        ("media whose bytes changed", "reported"),
+        ("… under the same size and time", "reported"),
+        ("root hash", "passed"),
     ]
+    assert verdict.checks[-1].value == "0123abcd"
 
 
 @pytest.mark.parametrize(
@@ -60,9 +68,17 @@ def test_it_always_refuses_what_is_broken(given: GateInput, words: str) -> None:
     assert sum(c.verdict == "refused" for c in verdict.checks) == 1
 
 
-@pytest.mark.parametrize("name", ["unreadable", "orphan_records", "labels_changed"])
-def test_numbers_of_the_spec_are_limits(name: str) -> None:
-    share = {"unreadable": 0.1, "orphan_records": 0.25, "labels_changed": 0.9}[name]
+@pytest.mark.parametrize(
+    ("name", "share"),
+    [
+        ("unreadable", 0.1),
+        ("orphan_records", 0.25),
+        ("labels_changed", 0.9),
+        ("media_changed", 0.4),
+        ("media_changed_silently", 0.04),
+    ],
+)
+def test_numbers_of_the_spec_are_limits(name: str, share: float) -> None:
     assert judge(changed(spec=GateSpec(**{name: share}))).passed
     refused = judge(changed(spec=GateSpec(**{name: share - 0.01})))
     assert len(refused.reasons) == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pytest
@@ -87,7 +87,7 @@ def test_two_runs_from_one_base_leave_all_rows_of_both(reopen: Reopen, tmp_path:
     with pytest.raises(MainMoved):
         two.merge()
 
-    again, moved = replay(versions, two)
+    again, moved, _ = replay(versions, two)
     assert moved == ()
     assert "two" not in versions.runs()
     assert again.commit("work, replayed", {}) is not None
@@ -120,7 +120,7 @@ def test_a_run_that_main_already_holds_replays_to_nothing(reopen: Reopen) -> Non
     workspace = versions.begin("two")
     put_rows(workspace, "media", {"b": (2, "two")})
     run_once(versions, "r2", {"media": {"b": (2, "two")}})
-    again, _ = replay(versions, workspace)
+    again, *_ = replay(versions, workspace)
     assert again.commit("nothing", {}) is None
 
 
@@ -132,7 +132,7 @@ def test_the_first_two_runs_of_a_home_are_merged_by_row(reopen: Reopen) -> None:
     run_once(versions, "r1", {"media": {"a": (1, "one")}})
     with pytest.raises(MainMoved):
         workspace.merge()
-    again, _ = replay(versions, workspace)
+    again, *_ = replay(versions, workspace)
     assert again.commit("two", {})
     again.merge()
     assert held(versions.snapshot("main"), "media") == {"a": (1, "one"), "b": (2, "two")}
@@ -145,12 +145,54 @@ def test_conflicting_rows_stop_the_replay_and_lose_nothing(folder_home: Home) ->
     put_rows(workspace, "media", {"a": (3, "one")})
     TABLES.open(workspace.table("media")).delete("key = 'b'")
     run_once(versions, "r2", {"media": {"a": (4, "one"), "b": (9, "two")}})
-    with pytest.raises(RowConflicts, match="'4' here, '3' there") as caught:
+    with pytest.raises(
+        RowConflicts, match=r"'4' here \(run \w+\), '3' there \(run two\)"
+    ) as caught:
         replay(versions, workspace)
     found = {(c.key, c.column, c.ours, c.theirs) for c in caught.value.conflicts}
     assert found == {("a", "x", "4", "3"), ("b", None, "changed", "removed")}
     assert versions.runs() == ["two"]
     assert held(versions.begin("two"), "media") == {"a": (3, "one")}
+
+
+@pytest.mark.parametrize("prefer", ["ours", "theirs"])
+def test_a_preferred_side_settles_conflicts_and_lists_them(
+    reopen: Reopen, prefer: Literal["ours", "theirs"]
+) -> None:
+    versions = reopen()
+    run_once(versions, "r1", {"media": {"a": (1, "one"), "b": (2, "two"), "c": (3, "x")}})
+    workspace = versions.begin("two")
+    put_rows(workspace, "media", {"a": (3, "one"), "c": (33, "x"), "d": (5, "five")})
+    TABLES.open(workspace.table("media")).delete("key = 'b'")
+    other = versions.begin("r2")
+    put_rows(other, "media", {"a": (4, "main"), "b": (9, "two")})
+    TABLES.open(other.table("media")).delete("key = 'c'")
+    other.write("notes.json", b"ours")
+    assert other.commit("r2", {"run_id": "the-other-run"})
+    other.merge()
+    with pytest.raises(RowConflicts, match=r"here \(run the-other-run\), '3' there \(run two\)"):
+        replay(versions, workspace)
+    workspace.write("notes.json", b"theirs")
+    replayed = replay(versions, versions.begin("two"), prefer=prefer)
+    again = replayed.workspace
+    expected = (
+        {"a": (4, "main"), "b": (9, "two"), "d": (5, "five")}
+        if prefer == "ours"
+        else {"a": (3, "main"), "c": (33, "x"), "d": (5, "five")}
+    )
+    assert held(again, "media") == expected
+    assert again.read("notes.json") == prefer.encode()
+    assert {(c.key, c.column) for c in replayed.settled} == {
+        ("a", "x"),
+        ("b", None),
+        ("c", None),
+        ("notes.json", None),
+    }
+    (first,) = (c for c in replayed.settled if c.key == "a")
+    assert (first.ours_run, first.theirs_run) == ("the-other-run", "two")
+    assert again.commit("two", {})
+    again.merge()
+    assert held(reopen().snapshot("main"), "media") == expected
 
 
 def test_a_stream_that_moved_on_both_sides_is_mains(folder_home: Home) -> None:
@@ -175,7 +217,7 @@ def test_a_stream_that_moved_on_both_sides_is_mains(folder_home: Home) -> None:
     assert early.commit("early", {})
     early.merge()
 
-    again, moved = replay(versions, late)
+    again, moved, _ = replay(versions, late)
     assert moved == (("boxes", "s"),)
     assert texts(again) == {"boxes-s-1": "early", "boxes-s-3": "early", "other-s-1": "late"}
     assert again.read("meta/boxes/s/_state.json") == b"early"
@@ -196,5 +238,5 @@ def test_files_without_a_rule_conflict_and_say_which(folder_home: Home) -> None:
     with pytest.raises(FileConflicts, match=r"notes\.json"):
         replay(versions, late)
     late.remove("notes.json")
-    again, _ = replay(versions, late)
+    again, *_ = replay(versions, late)
     assert again.read("_meta/functions/f.json") == b"early"

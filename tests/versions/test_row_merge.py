@@ -16,7 +16,7 @@ from trainset.identity import row_fingerprint
 from trainset.tables.base import TableLocation
 from trainset.tables.lance_store import LanceTable
 from trainset.versions.rowapply import plan_table
-from trainset.versions.rowmerge import RowConflict, plan_merge
+from trainset.versions.rowmerge import Prefer, RowConflict, plan_merge
 from trainset.versions.rowstate import slim
 
 Cell = tuple[float | None, int | None, str | None, str | None]  # value, source, function, error
@@ -48,7 +48,9 @@ def computed(row: Row, function: str, error: str | None = None) -> Row:
     return row | {"c": value, "c__src": source, "c__fn": function, "c__err": error}
 
 
-def reference(base: Rows, ours: Rows, theirs: Rows) -> tuple[Rows, set[tuple[str, str | None]]]:
+def reference(
+    base: Rows, ours: Rows, theirs: Rows, prefer: Prefer | None = None
+) -> tuple[Rows, set[tuple[str, str | None]]]:
     """What a merge must give: the merged rows, and conflicts as (row, column)."""
     merged: Rows = {}
     conflicts: set[tuple[str, str | None]] = set()
@@ -63,6 +65,9 @@ def reference(base: Rows, ours: Rows, theirs: Rows) -> tuple[Rows, set[tuple[str
                 merged[key] = left
             elif _user(left) != _user(b):
                 conflicts.add((key, None))
+                kept = t if prefer == "theirs" else o
+                if kept is not None:
+                    merged[key] = kept
             continue
         row: Row = {}
         for name in USER:
@@ -73,7 +78,7 @@ def reference(base: Rows, ours: Rows, theirs: Rows) -> tuple[Rows, set[tuple[str
                 row[name] = t[name]
             else:
                 conflicts.add((key, name))
-                row[name] = o[name]
+                row[name] = t[name] if prefer == "theirs" else o[name]
         merged[key] = row | _cell(b, o, t, row["sha256"])
     return merged, conflicts
 
@@ -213,11 +218,13 @@ def test_a_merge_gives_what_the_reference_gives(
     history=histories(),
     first=st.tuples(st.booleans(), st.booleans()),
     most=st.sampled_from([0.0, 0.3, 1.0]),
+    prefer=st.sampled_from([None, "ours", "theirs"]),
 )
 def test_versions_that_share_files_merge_as_those_that_share_none(
     history: tuple[Rows, Rows, Rows],
     first: tuple[bool, bool],
     most: float,
+    prefer: Prefer | None,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     folder = tmp_path_factory.mktemp("grown")
@@ -228,21 +235,25 @@ def test_versions_that_share_files_merge_as_those_that_share_none(
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("trainset.tables.lance_places._MOST", most)  # whole fragments, or rows
-        _merge_is_the_reference(history, base, ours, theirs)
+        _merge_is_the_reference(history, base, ours, theirs, prefer)
 
 
 def _merge_is_the_reference(
-    history: tuple[Rows, Rows, Rows], base: LanceTable, ours: LanceTable, theirs: LanceTable
+    history: tuple[Rows, Rows, Rows],
+    base: LanceTable,
+    ours: LanceTable,
+    theirs: LanceTable,
+    prefer: Prefer | None = None,
 ) -> None:
-    expected, conflicts = reference(*history)
-    merge = plan_table("things", base, ours, theirs)
+    expected, conflicts = reference(*history, prefer)
+    merge = plan_table("things", base, ours, theirs, prefer=prefer)
     found = {(c.row_id, c.column) for c in merge.conflicts}
     # A broken fingerprint list would hide conflicts: compare both ways.
     assert found == conflicts
-    if not conflicts:
+    if not conflicts or prefer:
         merge.apply()
         assert as_rows(TABLES.open(TableLocation(ours.location.uri))) == expected
-        again = plan_table("things", base, TABLES.open(ours.location), theirs)
+        again = plan_table("things", base, TABLES.open(ours.location), theirs, prefer=prefer)
         again.apply()
         assert as_rows(TABLES.open(ours.location)) == expected
 

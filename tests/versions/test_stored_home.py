@@ -81,7 +81,7 @@ def test_runs_merges_and_rollbacks_go_on_in_it(stored: GitVersions) -> None:
     assert ANNOTATIONS.names == TABLES.open(workspace.table("annotations")).schema.names
     stored.rollback("v1")
     assert media(stored, "main") == OLD
-    again, moved = replay(stored, workspace)
+    again, moved, _ = replay(stored, workspace)
     assert moved == ()
     assert again.commit("next", {})
     again.merge()

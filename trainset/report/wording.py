@@ -36,6 +36,9 @@ KINDS = {
     "checksum-mismatch": "Samples whose bytes changed",
     "wrong-field": "Media of another kind than the export's field",
     "too-large": "Media too large for the export's format",
+    "row-conflict": "Values that main and the run changed differently",
+    "file-conflict": "Files that main and the run changed differently",
+    "conflict-settled": "Values that main and the run changed differently; one side's was taken",
     "copy-in-two-splits": "Copies that would leak between splits",
 }
 STATUS = {

@@ -50,6 +50,7 @@ class RunContext(Frozen):
     retry_where: str | None = None  # only those that this condition fits
     only: Only | None = None  # the files that the transfer is about; None: all of the sources
     replay: ReplayStage | None = None  # treat them so, though they are there already
+    prefer: Literal["ours", "theirs"] | None = None  # of values that main and this run changed
     destinations: Destinations = Field(default_factory=dict)  # behind blocks that rules name
     ledger_url: SecretStr | None = None  # of a PostgreSQL ledger; None: TRAINSET_LEDGER, or a file
 
@@ -126,7 +127,7 @@ def begin_run(context: RunContext) -> Run:
     What a crashed run had sent and computed is not lost: the ledger and the compute cache keep it.
     """
     run = Run(context)
-    with _locks(run) as locks:
+    with _locks(run.home) as locks:
         _discard_crashed(run, locks)
         _held[context.run_id] = _lock(locks / context.run_id)
     _ = run.workspace
@@ -138,13 +139,28 @@ def end_run(context: RunContext) -> None:
     run = Run(context)
     shutil.rmtree(run.scratch, ignore_errors=True)
     if (lock := _held.pop(context.run_id, None)) is not None:
-        with _locks(run) as locks:
+        with _locks(run.home) as locks:
             path = locks / context.run_id
             if branches_of(run.home.versions, context.run_id):
                 path.rename(path.with_name(path.name + KEPT))
             else:
                 path.unlink(missing_ok=True)
             lock.close()
+
+
+@contextmanager
+def no_new_runs(home: Home) -> Iterator[list[str]]:
+    """Let no run of this machine begin meanwhile; gives the ids of those that are at work."""
+    with _locks(home) as locks:
+        at_work = []
+        for path in locks.iterdir():
+            if path.suffix == KEPT:
+                continue
+            try:
+                _lock(path).close()
+            except BlockingIOError:
+                at_work.append(path.name)
+        yield sorted(at_work)
 
 
 def branches_of(versions: VersionStore, run_id: str) -> list[str]:
@@ -163,14 +179,14 @@ def _scratch(home: Home, run_id: str) -> Path:
 
 
 @contextmanager
-def _locks(run: Run) -> Iterator[Path]:
+def _locks(home: Home) -> Iterator[Path]:
     """The folder of the runs' locks, held alone.
 
     A lock that is not taken yet, or no longer, would look like that of a crashed run.
     """
-    folder = run.home.state / "locks"
+    folder = home.state / "locks"
     folder.mkdir(exist_ok=True)
-    with (run.home.state / "locks.lock").open("wb") as one:
+    with (home.state / "locks.lock").open("wb") as one:
         fcntl.flock(one, fcntl.LOCK_EX)
         yield folder
 

@@ -24,6 +24,8 @@ IN_ROWS = frozenset(
     {("transfer", "unreadable"), ("metadata", "orphan-record"), ("metadata", "ambiguous")}
 )
 
+TOLD_ONCE = frozenset({"conflict-settled"})  # what happened in one run, not a state of the dataset
+
 
 def current_left_out(
     run: Run, *, rowless: Iterable[LeftOut], ran: frozenset[Stage]
@@ -37,11 +39,11 @@ def current_left_out(
     items = list(rowless)
     base = run.workspace.base
     known = known_left_out(run, None if base is None else base.id)
-    items += [item for item in known if item.stage not in ran and not _in_rows(item)]
+    lasting = [item for item in known if not _in_rows(item) and item.kind not in TOLD_ONCE]
+    items += [item for item in lasting if item.stage not in ran]
     if run.context.only is not None and "transfer" in ran:  # of other files it says nothing
         seen = selected_keys(run)
-        others = (item for item in known if item.stage == "transfer" and not _in_rows(item))
-        items += [item for item in others if item.key not in seen]
+        items += [item for item in lasting if item.stage == "transfer" and item.key not in seen]
     if (media := run.table("media")) is not None:
         items += _unreadable(media)
         items += _failed_cells(media, list(run.spec.columns))

@@ -27,6 +27,7 @@ from trainset.run.media_rows import write_rows
 from trainset.run.reports import Exported, Published, StageReport
 from trainset.spec import DatasetSpec
 from trainset.transfer.selection import Only
+from trainset.versions.rowmerge import Prefer
 
 
 def run_pipeline(
@@ -37,6 +38,7 @@ def run_pipeline(
     models: Path | None = None,
     retry_failed: bool = False,
     retry_dead: bool = False,
+    prefer: Prefer | None = None,
     destinations: Destinations | None = None,
 ) -> RunSummary:
     """Make the dataset what its spec says, and commit it; safe to repeat, also after kill -9.
@@ -49,6 +51,8 @@ def run_pipeline(
         models: folder of model weights, for machines that cannot fetch any.
         retry_failed: compute cells again that failed for good in an earlier run.
         retry_dead: send files again that earlier runs gave up.
+        prefer: what counts where main moved meanwhile and both changed the same value: main's
+            (``ours``) or this run's (``theirs``); None: the run ends, and lists them.
         destinations: the places of rules that say ``to: block:<name>``, by that word.
     Returns:
         The summary; ``status`` is ``refused`` when the gate kept main from moving.
@@ -63,6 +67,7 @@ def run_pipeline(
         models=models,
         retry_failed=retry_failed,
         retry_dead=retry_dead,
+        prefer=prefer,
         destinations=destinations,
     )
     with running(context):
@@ -112,6 +117,7 @@ def new_context(
     models: Path | None = None,
     retry_failed: bool = False,
     retry_dead: bool = False,
+    prefer: Prefer | None = None,
     destinations: Destinations | None = None,
     ledger_url: SecretStr | None = None,
     flow_run_id: str | None = None,
@@ -133,6 +139,7 @@ def new_context(
         models=models,
         retry_failed=retry_failed,
         retry_dead=retry_dead,
+        prefer=prefer,
         destinations=destinations or {},
         ledger_url=ledger_url,
     )

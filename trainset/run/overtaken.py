@@ -9,18 +9,22 @@ from trainset.run.metadata import align_work, sync_work
 from trainset.run.reports import StageReport
 from trainset.versions.base import Snapshot
 from trainset.versions.replay import replay
+from trainset.versions.rowmerge import RowConflict
 
 EVENTS = "provenance/"
 
 
-def replayed_on_main(run: Run, open_block: OpenBlock | None = None) -> Run:
+def replayed_on_main(
+    run: Run, open_block: OpenBlock | None = None
+) -> tuple[Run, tuple[RowConflict, ...]]:
     """The run's changes on a fresh branch from main; labels are matched again with all its media.
 
     Streams that moved on main too are synced again from main's state: cursors are never merged.
+    Conflicts that the preferred side settled come along.
     """
-    fresh = replay(run.home.versions, run.workspace)
+    fresh = replay(run.home.versions, run.workspace, prefer=run.context.prefer)
     moved = sorted({source for source, _ in fresh.moved_streams})
-    return _matched(run, fresh.workspace.run_id, moved, open_block)
+    return _matched(run, fresh.workspace.run_id, moved, open_block), fresh.settled
 
 
 def taken_up(run: Run, report: StageReport, open_block: OpenBlock | None = None) -> tuple[Run, int]:

@@ -11,8 +11,10 @@ from trainset.identity import hash128
 from trainset.metadata.tables.open import OpenBlock
 from trainset.model import Commit, LeftOut
 from trainset.run import left_out
+from trainset.run.conflicts import note_settled, read_settled
 from trainset.run.context import Run, RunContext
 from trainset.run.label_changes import count_changed
+from trainset.run.media_changes import count_media_changes
 from trainset.run.overtaken import replayed_on_main, taken_up
 from trainset.run.reports import Published, StageReport
 from trainset.tables.base import Table
@@ -35,17 +37,21 @@ def publish(
     Args:
         open_block: as for ``sync_work``: streams that moved on main are synced again.
     Raises:
-        RowConflicts: main and the run changed the same values; nothing is merged.
+        RowConflicts: main and the run changed the same values, and the context prefers no side;
+            nothing is merged.
     """
     run = Run(context)
     head = run.home.versions.head()
     if head is not None and head.metadata.get("run_id") == context.run_id:
         return _published(run, head, head.parents, report, replayed=0)
+    began = run
     run, replayed = taken_up(run, report, open_block)
     while True:
         base = run.workspace.base
-        verdict = _judge(run, report)
-        items = left_out.current_left_out(run, rowless=report.left_out, ran=report.ran)
+        root = root_hash(_tables(run))
+        verdict = _judge(run, report, root)
+        rowless = (*report.left_out, *read_settled(began))
+        items = left_out.current_left_out(run, rowless=rowless, ran=report.ran)
         if not verdict.passed:
             return Published(
                 status="refused",
@@ -57,14 +63,17 @@ def publish(
             )
         _write(run, left_out.PATH, left_out.encode(items))
         _write(run, SPEC, context.spec.to_yaml().encode())
-        commit = run.workspace.commit(_message(report), _metadata(run, context.run_id, report))
+        commit = run.workspace.commit(
+            _message(report), _metadata(run, context.run_id, report, root)
+        )
         if commit is None:
             return _unchanged(run, base, report, items, verdict)
         try:
             merged = run.workspace.merge()
         except MainMoved:
             replayed += 1
-            run = replayed_on_main(run, open_block)
+            run, settled = replayed_on_main(run, open_block)
+            note_settled(began, settled)
             continue
         parents = (base.id,) if base is not None else ()
         return _published(run, merged, parents, report, verdict, items, replayed=replayed)
@@ -127,11 +136,11 @@ def _unchanged(
     )
 
 
-def _judge(run: Run, report: StageReport) -> Verdict:
-    base = _base_tables(run)
-    now = {name: table for name in run.workspace.tables() if (table := run.table(name))}
+def _judge(run: Run, report: StageReport, root: str) -> Verdict:
+    base, now = _base_tables(run), _tables(run)
     media, labels = now.get("media"), now.get("annotations")
     before = base.get("annotations")
+    changes = count_media_changes(base.get("media"), media)
     return judge(
         GateInput(
             media_rows=0 if media is None else media.count(),
@@ -140,11 +149,19 @@ def _judge(run: Run, report: StageReport) -> Verdict:
             orphan_records=0 if labels is None else labels.count("match = 'orphan'"),
             labels_before=0 if before is None else before.count(),
             labels_changed=0 if before is None or labels is None else count_changed(before, labels),
+            media_before=changes.before,
+            media_changed=changes.changed,
+            media_changed_silently=changes.silently,
+            root_hash=root,
             lost_columns=lost_columns(_columns(base), _columns(now)),
             transfer=report.transfer or GateInput(media_rows=0).transfer,
             spec=run.spec.gate,
         )
     )
+
+
+def _tables(run: Run) -> dict[str, Table]:
+    return {name: table for name in run.workspace.tables() if (table := run.table(name))}
 
 
 def _base_tables(run: Run) -> dict[str, Table]:
@@ -180,16 +197,15 @@ def _message(report: StageReport) -> str:
     return "; ".join(parts) or "no stage ran"
 
 
-def _metadata(run: Run, run_id: str, report: StageReport) -> dict[str, str]:
-    tables = {name: table for name in run.workspace.tables() if (table := run.table(name))}
+def _metadata(run: Run, run_id: str, report: StageReport, root: str) -> dict[str, str]:
     facts = {
         "run_id": run_id,
         "trainset": __version__,
         "spec": hash128(run.spec.model_dump(mode="json")),
-        "root": root_hash(tables),
+        "root": root,
         "provenance": report.provenance or "",
     }
-    facts |= {f"rows.{name}": str(table.count()) for name, table in tables.items()}
+    facts |= {f"rows.{name}": str(table.count()) for name, table in _tables(run).items()}
     return {key: value for key, value in facts.items() if value}
 
 

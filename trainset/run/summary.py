@@ -8,6 +8,7 @@ from trainset.dataset import open as open_dataset
 from trainset.home import open_home
 from trainset.model import LeftOut, RunSummary
 from trainset.report import text_summary, write_report
+from trainset.run.conflicts import unsettled
 from trainset.run.context import Run, RunContext, now
 from trainset.run.examples import Examples, example_searches
 from trainset.run.left_out import known_left_out
@@ -63,6 +64,7 @@ def write_failed_summary(context: RunContext, error: BaseException) -> RunSummar
         base=base,
         commit=commit,
         error=f"{type(error).__name__}: {error}",
+        left_out=unsettled(error),
     )
     run.home.store.put(_place(summary, "summary.json"), _encode(summary))
     return summary

@@ -18,6 +18,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -42,6 +43,17 @@ class Version(Protocol):
 
     @property
     def etag(self) -> str: ...
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def modified(self) -> datetime: ...
+
+    @property
+    def is_latest(self) -> bool:
+        """Whether a reader of the key gets it."""
+        ...
 
 
 @runtime_checkable

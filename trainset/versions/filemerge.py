@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
+from typing import Literal
 
 from trainset.errors import ConflictError
 from trainset.versions.base import FileChange
@@ -32,16 +33,20 @@ class FileConflicts(ConflictError):
         self.paths = tuple(paths)
         super().__init__(
             f"both sides changed {', '.join(self.paths)} differently; make them the same on one "
-            "side, then merge again"
+            "side and merge again, or run again with --prefer ours (main's) or theirs (the run's)"
         )
 
 
 @dataclass(frozen=True)
 class FilePlan:
-    """Paths to carry over (and how theirs changed them), and the streams that are held back."""
+    """Paths to carry over (and how theirs changed them), and the streams that are held back.
+
+    ``settled``: paths that conflicted, of which the preferred side's counts.
+    """
 
     carry: Mapping[str, FileChange]
     moved_streams: tuple[Stream, ...]
+    settled: tuple[str, ...] = ()
 
 
 def stream_of(path: str) -> Stream | None:
@@ -51,7 +56,11 @@ def stream_of(path: str) -> Stream | None:
 
 
 def plan_files(
-    theirs: Mapping[str, FileChange], ours: Set[str], *, same: Mapping[str, bool]
+    theirs: Mapping[str, FileChange],
+    ours: Set[str],
+    *,
+    same: Mapping[str, bool],
+    prefer: Literal["ours", "theirs"] | None = None,
 ) -> FilePlan:
     """Decide for every file that theirs changed.
 
@@ -59,8 +68,9 @@ def plan_files(
         theirs: how they changed files against the base.
         ours: paths that we changed against the base.
         same: for paths that both changed: whether they are alike now.
+        prefer: whose file counts where there is no rule.
     Raises:
-        FileConflicts: names all paths that have no rule.
+        FileConflicts: names all paths that have no rule, and no side is preferred.
     """
     both_moved = {s for p in theirs if (s := stream_of(p)) and not same.get(p, False)}
     both_moved &= {s for p in ours if (s := stream_of(p))}
@@ -73,6 +83,8 @@ def plan_files(
             carry[path] = how
         elif not same[path] and not path.startswith(_UNIONS):
             conflicts.append(path)
-    if conflicts:
+            if prefer == "theirs":
+                carry[path] = how
+    if conflicts and prefer is None:
         raise FileConflicts(sorted(conflicts))
-    return FilePlan(carry, tuple(sorted(both_moved)))
+    return FilePlan(carry, tuple(sorted(both_moved)), tuple(sorted(conflicts)))

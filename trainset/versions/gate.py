@@ -40,6 +40,11 @@ class GateInput(Frozen):
         orphan_records: label rows that match no medium.
         labels_changed: labels of the base that were changed or removed; new labels do not count,
             nor those that only found or lost their medium.
+        media_before: rows of ``media`` at the base commit whose bytes are known by sha256.
+        media_changed: of these, rows whose sha256 is another now: a sign of poisoning where nobody
+            meant it. ``media_changed_silently``: of these, rows whose size and source version
+            (time of change, or ETag) are as they were: a sign of rot, or of one who hides.
+        root_hash: the dataset's, over all tables; "": not computed.
         lost_columns: per table the columns that the base had and this run has not.
         totals: further totals to balance, by name.
     """
@@ -50,6 +55,10 @@ class GateInput(Frozen):
     orphan_records: int = 0
     labels_before: int = 0
     labels_changed: int = 0
+    media_before: int = 0
+    media_changed: int = 0
+    media_changed_silently: int = 0
+    root_hash: str = ""
     lost_columns: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
     transfer: TransferTotals = TransferTotals()
     totals: Mapping[str, Total] = Field(default_factory=dict)
@@ -108,6 +117,22 @@ def judge(given: GateInput) -> Verdict:
         f"{given.labels_changed} of {given.labels_before} labels changed since the last commit; "
         "if that is meant, raise gate.labels_changed for this run",
     )
+    judging.share(
+        "media whose bytes changed",
+        _share(given.media_changed, given.media_before),
+        given.spec.media_changed,
+        f"{given.media_changed} of {given.media_before} media hold other bytes under the same key; "
+        "if that is meant, raise gate.media_changed for this run",
+    )
+    judging.share(
+        "… under the same size and time",
+        _share(given.media_changed_silently, given.media_before),
+        given.spec.media_changed_silently,
+        f"{given.media_changed_silently} of {given.media_before} media hold other bytes though the "
+        "source says that nothing changed; compare the files with a backup, it may be rot",
+    )
+    if given.root_hash:
+        judging.check("root hash", given.root_hash, "recorded", None)
     return judging.verdict()
 
 

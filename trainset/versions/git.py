@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from trainset.errors import AccessDenied, InputError
@@ -27,12 +28,24 @@ class GitVersions(RunBranches):
     def snapshot(self, ref: str) -> Snapshot:
         refs = self.refs()
         commit = self.find(ref, refs)
+        return self._snapshot(
+            commit, in_place=commit.id in self.repository.line(refs.get(HEADS + MAIN))
+        )
+
+    def snapshots(self, commits: Sequence[str]) -> Iterator[Snapshot]:
+        """As ``snapshot`` of each commit id, with one look at the refs."""
+        refs = self.refs()
+        line = set(self.repository.line(refs.get(HEADS + MAIN)))
+        for commit in commits:
+            yield self._snapshot(self.commit(commit, refs), in_place=commit in line)
+
+    def _snapshot(self, commit: Commit, *, in_place: bool) -> Snapshot:
         return GitSnapshot(
             commit,
             self.tree(commit.id),
             self.home.store,
             self.pool,
-            in_place=commit.id in self.repository.line(refs.get(HEADS + MAIN)),
+            in_place=in_place,
             checkouts=self.home.state / "checkouts",
         )
 
@@ -46,6 +59,12 @@ class GitVersions(RunBranches):
     def on_main(self, commit: str) -> bool:
         """Whether main ever stood at ``commit``: then its table versions are the home's."""
         return commit in self.repository.line(self.refs().get(HEADS + MAIN))
+
+    def forget_checkouts(self, kept: Sequence[str]) -> None:
+        """Remove the copies that were made of other commits; in a folder they hold its files."""
+        for folder in (self.home.state / "checkouts").glob("*"):
+            if folder.name not in kept:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def log(self, ref: str = MAIN) -> Iterator[Commit]:
         refs = self.refs()

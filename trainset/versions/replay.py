@@ -16,13 +16,15 @@ import pyarrow.compute as pc
 from trainset.errors import InputError
 from trainset.tables.base import Table, TableLocation, TableStore
 from trainset.tables.label_states import STATUS, put_label_states, read_label_states
-from trainset.versions.base import FileChange, Snapshot, VersionStore, Workspace
+from trainset.versions.base import MAIN, FileChange, Snapshot, VersionStore, Workspace
+from trainset.versions.blame import last_changed, rows_in, with_runs
 from trainset.versions.filemerge import Stream, plan_files, stream_of
 from trainset.versions.rowapply import TableMerge, plan_table_slim
-from trainset.versions.rowmerge import RowConflicts
+from trainset.versions.rowmerge import Prefer, RowConflict, RowConflicts
 from trainset.versions.rowstate import slim
 
 ANNOTATIONS, MEDIA = "annotations", "media"
+_REPLAY = re.compile(r"(.+)\.r(\d+)")
 _STATE, _MANIFEST = "/_state.json", "/_manifest.json"
 
 
@@ -39,14 +41,29 @@ class Changed(Protocol):
 
 
 class Replayed(NamedTuple):
-    """A workspace from main with the run's changes, uncommitted, and the streams held back."""
+    """A workspace from main with the run's changes, uncommitted, and the streams held back.
+
+    ``settled``: conflicts that the preferred side decided.
+    """
 
     workspace: Workspace
     moved_streams: tuple[Stream, ...]
+    settled: tuple[RowConflict, ...] = ()
+
+
+class Taken(NamedTuple):
+    """What came of taking changes over: streams that moved on both sides, settled conflicts."""
+
+    moved_streams: tuple[Stream, ...]
+    settled: tuple[RowConflict, ...]
 
 
 def replay(
-    versions: VersionStore, workspace: Workspace, *, tables: TableStore | None = None
+    versions: VersionStore,
+    workspace: Workspace,
+    *,
+    tables: TableStore | None = None,
+    prefer: Prefer | None = None,
 ) -> Replayed:
     """Put a run's changes on a fresh branch from the newest main, and drop the run's old branch.
 
@@ -54,6 +71,8 @@ def replay(
     the old workspace starts over; nothing was dropped. Rows of streams that moved on main are left
     as main has them: sync those streams again before the gate.
 
+    Args:
+        prefer: what conflicts is main's (``ours``) or the run's (``theirs``), and is listed.
     Raises:
         RowConflicts: both changed the same column of a row; the run's branch stays for a look.
         FileConflicts: as RowConflicts, for a file.
@@ -63,15 +82,34 @@ def replay(
         versions.begin(run_id).discard()
     fresh = versions.begin(run_id)
     base = None if workspace.base is None else versions.snapshot(workspace.base.id)
+    store = tables or _lance()
+
+    def named(conflicts: Sequence[RowConflict]) -> list[RowConflict]:
+        rows = rows_in(conflicts)
+        since = None if base is None else base.commit.id
+        tip = MAIN if fresh.base is None else fresh.base.id
+        ours = last_changed(versions, tip, since, rows, store)
+        return with_runs(conflicts, ours, dict.fromkeys(rows, _own_id(workspace.run_id)))
+
     try:
-        moved = take_changes(
-            base, workspace, fresh, changes=workspace.changes(), tables=tables, keep=workspace
+        taken = take_changes(
+            base,
+            workspace,
+            fresh,
+            changes=workspace.changes(),
+            tables=store,
+            keep=workspace,
+            prefer=prefer,
         )
+        settled = named(taken.settled) if taken.settled else ()
+    except RowConflicts as err:
+        fresh.discard()
+        raise RowConflicts(named(err.conflicts)) from err
     except BaseException:
         fresh.discard()
         raise
     workspace.discard()
-    return Replayed(fresh, moved)
+    return Replayed(fresh, taken.moved_streams, tuple(settled))
 
 
 def take_changes(
@@ -82,15 +120,19 @@ def take_changes(
     changes: Mapping[str, FileChange],
     tables: TableStore | None = None,
     keep: Workspace | Snapshot,
-) -> tuple[Stream, ...]:
+    prefer: Prefer | None = None,
+) -> Taken:
     """Three-way merge of ``theirs`` into the workspace ``into``; checks all before it writes.
 
     Args:
         base: the common ancestor; None: nothing.
         changes: how ``theirs`` changed files against ``base``.
         keep: where the bytes of carried files are fetched.
+        prefer: whose value counts where both changed the same; None: that is an error.
     Returns:
-        The streams that moved on both sides, of which nothing was taken.
+        The streams that moved on both sides, of which nothing was taken, and what was settled.
+    Raises:
+        RowConflicts, FileConflicts: nothing was written.
     """
     here, there = set(into.list()), set(theirs.list())
     ours = _our_changes(base, into, here, changes)
@@ -98,10 +140,12 @@ def take_changes(
         p: (p in here) == (p in there) and (p not in here or into.read(p) == theirs.read(p))
         for p in changes.keys() & ours
     }
-    files = plan_files(changes, ours, same=same)
-    merges = _plan_tables(base, theirs, into, files.moved_streams, tables or _lance())
-    if conflicts := [c for merge in merges for c in merge.conflicts]:
+    files = plan_files(changes, ours, same=same, prefer=prefer)
+    merges = _plan_tables(base, theirs, into, files.moved_streams, tables or _lance(), prefer)
+    conflicts = [c for merge in merges for c in merge.conflicts]
+    if conflicts and prefer is None:
         raise RowConflicts(conflicts)
+    conflicts += [_of_file(path) for path in files.settled]
     for merge in merges:
         merge.apply()
     _derive(theirs, into, tables or _lance())
@@ -112,7 +156,13 @@ def take_changes(
             into.put_file(path, keep.fetch(path))
         elif path in here:
             into.remove(path)
-    return files.moved_streams
+    return Taken(files.moved_streams, tuple(conflicts))
+
+
+def _of_file(path: str) -> RowConflict:
+    return RowConflict(
+        table="files", row_id=path, key=path, column=None, ours="changed", theirs="changed"
+    )
 
 
 def _plan_tables(
@@ -121,6 +171,7 @@ def _plan_tables(
     into: Workspace,
     moved: tuple[Stream, ...],
     tables: TableStore,
+    prefer: Prefer | None,
 ) -> list[TableMerge]:
     merges = []
     held = [] if base is None else list(base.tables())
@@ -136,7 +187,7 @@ def _plan_tables(
         if name == ANNOTATIONS and moved:
             their_view = _held_back(base_view, their_view, old, new, moved)
         views = (base_view, view, their_view)
-        merge = plan_table_slim(name, old, mine, new, views=views)
+        merge = plan_table_slim(name, old, mine, new, views=views, prefer=prefer)
         if is_new or merge.plan.changes or set(new.schema.names) - set(mine.schema.names):
             merges.append(merge)
     return merges
@@ -189,8 +240,14 @@ def _our_changes(
     return changed
 
 
+def _own_id(run_id: str) -> str:
+    """The run's id, without the number of its replay."""
+    match = _REPLAY.fullmatch(run_id)
+    return match[1] if match else run_id
+
+
 def _next_id(run_id: str) -> str:
-    match = re.fullmatch(r"(.+)\.r(\d+)", run_id)
+    match = _REPLAY.fullmatch(run_id)
     return f"{match[1]}.r{int(match[2]) + 1}" if match else f"{run_id}.r1"
 
 

@@ -44,7 +44,7 @@ class Repository:
             scratch.mkdir(parents=True, exist_ok=True)
             with lock:
                 self._make()
-        self._git = pygit2.Repository(str(path))
+        self.git = pygit2.Repository(str(path))
 
     def _make(self) -> None:
         if not (self.path / "HEAD").exists():
@@ -60,11 +60,11 @@ class Repository:
 
     def has(self, commit: str) -> bool:
         """Whether the commit's object is here."""
-        return commit in self._git
+        return commit in self.git
 
     def commit(self, commit: str) -> Commit:
         """The facts of one commit, without tags."""
-        found = self._git[commit]
+        found = self.git[commit]
         text = found.message
         message, _, raw = text.rpartition("\n" + _METADATA)
         metadata = json.loads(raw) if raw and _METADATA in text else {}
@@ -83,7 +83,7 @@ class Repository:
             InputError: more than one object starts so.
         """
         try:
-            found = self._git[prefix]
+            found = self.git[prefix]
         except KeyError:
             return None
         except ValueError as err:
@@ -98,26 +98,26 @@ class Repository:
         """First parents from ``tip`` back to the first commit."""
         while tip is not None:
             yield tip
-            parents = self._git[tip].parent_ids
+            parents = self.git[tip].parent_ids
             tip = str(parents[0]) if parents else None
 
     def merge_base(self, a: str, b: str) -> str | None:
         """The best common ancestor of two commits."""
-        found = self._git.merge_base(a, b)
+        found = self.git.merge_base(a, b)
         return str(found) if found else None
 
     def reaches(self, tip: str, commit: str) -> bool:
         """Whether ``commit`` is ``tip`` or one of its ancestors, by any parent."""
-        return tip == commit or bool(self._git.descendant_of(tip, commit))
+        return tip == commit or bool(self.git.descendant_of(tip, commit))
 
     def tree_id(self, commit: str) -> str:
         """Equal for two commits exactly when they hold the same."""
-        return str(self._git[commit].tree_id)
+        return str(self.git[commit].tree_id)
 
     def read(self, commit: str, path: str) -> bytes | None:
         """One blob of a commit's tree, or None."""
         try:
-            found = self._git[commit].tree[path]
+            found = self.git[commit].tree[path]
         except KeyError:
             return None
         data: bytes | None = found.data if isinstance(found, pygit2.Blob) else None
@@ -125,7 +125,7 @@ class Repository:
 
     def entries(self, commit: str, under: str = "") -> dict[str, str]:
         """Blob ids by path, relative to folder ``under`` of the commit's tree."""
-        tree = self._git[commit].tree
+        tree = self.git[commit].tree
         if under:
             try:
                 tree = tree[under]
@@ -135,7 +135,7 @@ class Repository:
 
     def blob(self, blob: str) -> bytes:
         """The bytes behind a blob id."""
-        data: bytes = self._git[blob].data
+        data: bytes = self.git[blob].data
         return data
 
     def write_commit(

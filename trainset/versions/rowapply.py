@@ -17,6 +17,7 @@ from trainset.versions.rowmerge import (
     EMPTY,
     OURS,
     MergePlan,
+    Prefer,
     RowConflict,
     key_of,
     merge_columns,
@@ -38,7 +39,7 @@ class TableMerge:
     theirs: Table
     plan: MergePlan
     merged: pa.Table | None  # user columns of the rows that both sides changed
-    conflicts: list[RowConflict]
+    conflicts: list[RowConflict]  # with a preferred side: what was settled by it
 
     def apply(self) -> None:
         """Write the changes into ours; repeating it changes nothing more."""
@@ -88,10 +89,13 @@ class TableMerge:
         self.ours.commit_fills(tokens)
 
 
-def plan_table(name: str, base: Table | None, ours: Table, theirs: Table) -> TableMerge:
+def plan_table(
+    name: str, base: Table | None, ours: Table, theirs: Table, *, prefer: Prefer | None = None
+) -> TableMerge:
     """Plan the merge of one table; reads fingerprints, and the rows that both changed."""
     base_view, view, their_view = slim([base, ours, theirs])
-    return plan_table_slim(name, base, ours, theirs, views=(base_view, view, their_view))
+    views = (base_view, view, their_view)
+    return plan_table_slim(name, base, ours, theirs, views=views, prefer=prefer)
 
 
 def plan_table_slim(
@@ -101,17 +105,23 @@ def plan_table_slim(
     theirs: Table,
     *,
     views: tuple[pa.Table, pa.Table, pa.Table],
+    prefer: Prefer | None = None,
 ) -> TableMerge:
     """As ``plan_table``, with slim views that the caller may have changed (rows held back)."""
-    plan = plan_merge(*views)
-    merged, conflicts = _merge_both(name, base, ours, theirs, plan.pick(plan.both))
+    plan = plan_merge(*views, prefer=prefer)
+    merged, conflicts = _merge_both(name, base, ours, theirs, plan.pick(plan.both), prefer)
     return TableMerge(
         name, base, ours, theirs, plan, merged, conflicts + _torn(name, plan, ours, theirs)
     )
 
 
 def _merge_both(
-    name: str, base: Table | None, ours: Table, theirs: Table, ids: pa.Array
+    name: str,
+    base: Table | None,
+    ours: Table,
+    theirs: Table,
+    ids: pa.Array,
+    prefer: Prefer | None,
 ) -> tuple[pa.Table | None, list[RowConflict]]:
     if len(ids) == 0:
         return None, []
@@ -131,6 +141,7 @@ def _merge_both(
         columns=columns,
         bookkeeping=sorted(outside),
         fingerprint=lambda row: row_fingerprint(row, prints),
+        prefer=prefer,
     )
     fields = [_field(n, ours, theirs) for n in ["row_id", *columns, "row_fp"]]
     return pa.Table.from_pylist(rows, schema=pa.schema(fields)), conflicts

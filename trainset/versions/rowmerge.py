@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -29,9 +29,14 @@ OURS, THEIRS, EMPTY = 0, 1, 2  # where a merged row's computed cells come from
 _SHOWN = 5
 _NEITHER = -2  # no code: fits no side
 
+Prefer = Literal["ours", "theirs"]
+
 
 class RowConflict(Frozen):
-    """One thing that both sides changed differently; values as text, None where absent or null."""
+    """One thing that both sides changed differently; values as text, None where absent or null.
+
+    ``ours_run`` and ``theirs_run`` are the runs that changed it, where they are known.
+    """
 
     table: str
     row_id: str
@@ -40,6 +45,17 @@ class RowConflict(Frozen):
     base: str | None = None
     ours: str | None = None
     theirs: str | None = None
+    ours_run: str | None = None
+    theirs_run: str | None = None
+
+    @property
+    def said(self) -> str:
+        """What clashes: ``media 'a.png' x: '4' here (run 7), '3' there (run 8)``."""
+        here, there = (f" (run {r})" if r else "" for r in (self.ours_run, self.theirs_run))
+        return (
+            f"{self.table} {self.key!r} {self.column or 'row'}: {self.ours!r} here{here}, "
+            f"{self.theirs!r} there{there}"
+        )
 
 
 class RowConflicts(ConflictError):
@@ -49,15 +65,13 @@ class RowConflicts(ConflictError):
 
     def __init__(self, conflicts: Sequence[RowConflict]) -> None:
         self.conflicts = tuple(conflicts)
-        shown = "; ".join(
-            f"{c.table} {c.key!r} {c.column or 'row'}: {c.ours!r} here, {c.theirs!r} there"
-            for c in self.conflicts[:_SHOWN]
-        )
+        shown = "; ".join(c.said for c in self.conflicts[:_SHOWN])
         more = len(self.conflicts) - _SHOWN
         super().__init__(
             f"{len(self.conflicts)} rows or cells were changed differently on both sides: {shown}"
             f"{f' … and {more} more' if more > 0 else ''}; make both sides agree on them (change "
-            "one side's source, or roll one back), then merge again"
+            "one side's source, or roll one back) and merge again, or run again with --prefer ours "
+            "(main's values) or --prefer theirs (the run's)"
         )
 
 
@@ -70,7 +84,8 @@ class MergePlan:
         delete: rows to remove.
         take: rows whose user columns become theirs.
         both: rows whose user columns both sides changed, to be merged by column.
-        torn: rows that one side removed and the other changed: conflicts.
+        torn: rows that one side removed and the other changed: conflicts. Where a side is
+            preferred they are among ``insert`` or ``delete`` as well, if that changes ours.
         cells: per computed column, OURS, THEIRS or EMPTY for rows of ``take`` and ``both``; for all
             other rows THEIRS means that only this cell changes.
     """
@@ -103,7 +118,9 @@ class MergePlan:
         return self.ids.filter(pa.array(mask))
 
 
-def plan_merge(base: pa.Table, ours: pa.Table, theirs: pa.Table) -> MergePlan:
+def plan_merge(
+    base: pa.Table, ours: pa.Table, theirs: pa.Table, *, prefer: Prefer | None = None
+) -> MergePlan:
     """Compare three slim views (``rowstate.slim``) row by row; memory and time grow with rows."""
     ids, (b, o, t) = align([base, ours, theirs])
     we_changed, they_changed = _changed(b, o), _changed(b, t)
@@ -111,19 +128,26 @@ def plan_merge(base: pa.Table, ours: pa.Table, theirs: pa.Table) -> MergePlan:
     take = stay & they_changed & ~we_changed
     both = stay & they_changed & we_changed & (o.row != t.row)
     gone_there = b.present & o.present & ~t.present
-    gone_here = b.present & ~o.present & t.present
+    torn_here = b.present & ~o.present & they_changed
+    torn_there = gone_there & we_changed
+    forced = prefer == "theirs"
     plan = MergePlan(
         ids=ids,
-        insert=~b.present & ~o.present & t.present,
-        delete=gone_there & ~we_changed,
+        insert=(~b.present & ~o.present & t.present) | (torn_here & forced),
+        delete=(gone_there & ~we_changed) | (torn_there & forced),
         take=take,
         both=both,
-        torn=(gone_there & we_changed) | (gone_here & they_changed),
+        torn=torn_here | torn_there,
     )
     content = np.where(take, t.content, o.content)
     # Of a row merged by column: its sha256 is one side's; its fingerprint would be neither's.
-    by_column = _NEITHER if o.content is o.row else t.content
-    content = np.where(both & ((o.content == b.content) | (o.content is o.row)), by_column, content)
+    if o.content is o.row:
+        content = np.where(both, _NEITHER, content)
+    else:
+        they_did = (t.content != b.content) | ~b.present
+        content = np.where(
+            both & ((o.content == b.content) | (they_did & forced)), t.content, content
+        )
     for column in o.cells:
         plan.cells[column] = _choose_cells(column, b, o, t, stay, content)
     return plan
@@ -158,6 +182,7 @@ def merge_columns(
     columns: Sequence[str],
     bookkeeping: Sequence[str] = (),
     fingerprint: Callable[[Mapping[str, Any]], int],
+    prefer: Prefer | None = None,
 ) -> tuple[list[dict[str, Any]], list[RowConflict]]:
     """Merge rows that both sides changed, column by column.
 
@@ -166,6 +191,7 @@ def merge_columns(
         columns: the user columns, without ``row_id`` and ``row_fp``.
         bookkeeping: columns outside the fingerprint; they never conflict, theirs is taken.
         fingerprint: computes ``row_fp`` of a merged row.
+        prefer: whose value a merged row gets where both differ; None: ours.
     """
     merged, conflicts = [], []
     for old, mine, new in zip(base, ours, theirs, strict=True):
@@ -178,7 +204,7 @@ def merge_columns(
             elif (here == was and old is not None) or name in bookkeeping:
                 row[name] = there
             else:
-                row[name] = here
+                row[name] = there if prefer == "theirs" else here
                 conflicts.append(
                     RowConflict(
                         table=table,
