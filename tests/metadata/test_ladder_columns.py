@@ -11,14 +11,8 @@ from trainset.metadata.align import METHODS
 from trainset.metadata.align.climb import resolve
 from trainset.metadata.align.ladder import MediaIndex
 from trainset.metadata.align.ladder_columns import MediaColumns
-from trainset.metadata.align.name_columns import (
-    Slashes,
-    column,
-    spell,
-    spell_decoded,
-    stems,
-    without_tool_prefixes,
-)
+from trainset.metadata.align.name_columns import Slashes, column, stems, without_tool_prefixes
+from trainset.metadata.align.spelling import spell, spell_decoded
 from trainset.metadata.names import decoded, normal, stem, without_scheme, without_tool_prefix
 
 _DIGEST = "ab" * 32

@@ -15,17 +15,9 @@ import pyarrow.compute as pc
 from trainset.metadata.align.found import Answer, Asking, Found
 from trainset.metadata.align.ladder import label_folder
 from trainset.metadata.align.ladder_columns import MediaColumns, MediaPaths, numbers_in
-from trainset.metadata.align.name_columns import (
-    Ints,
-    Slashes,
-    Spelling,
-    column,
-    spell,
-    spell_decoded,
-    stems,
-    without_tool_prefixes,
-)
+from trainset.metadata.align.name_columns import Ints, Slashes, column, stems, without_tool_prefixes
 from trainset.metadata.align.named import SEVERAL, Named
+from trainset.metadata.align.spelling import Spelling, spell, spell_decoded
 from trainset.metadata.names import normal
 from trainset.spec import MatchMethod
 

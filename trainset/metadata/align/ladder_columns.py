@@ -9,15 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from trainset.metadata.align.groups import Groups, NameGroups
-from trainset.metadata.align.name_columns import (
-    Ints,
-    Mask,
-    Slashes,
-    column,
-    spell,
-    stems,
-)
+from trainset.metadata.align.name_columns import Ints, Mask, Slashes, column, stems
 from trainset.metadata.align.near_columns import NearIndex
+from trainset.metadata.align.spelling import spell
 
 
 class MediaColumns:

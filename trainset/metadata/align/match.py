@@ -7,6 +7,7 @@ has no medium today may have one after the next transfer.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import NamedTuple
 
@@ -14,12 +15,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from trainset.metadata.align.climb import resolve
 from trainset.metadata.align.findings import Aligned, find_odd
 from trainset.metadata.align.found import Found
-from trainset.metadata.align.ladder_columns import MediaColumns
-from trainset.metadata.align.name_columns import Ints, column
+from trainset.metadata.align.name_columns import Ints
 from trainset.metadata.align.pixels import to_pixels
+from trainset.metadata.align.references import ASKED, climb_references, index_media
 from trainset.metadata.align.rematch import Before, Earlier, Stream
 from trainset.metadata.align.report import AlignReport, make_report
 from trainset.model import LeftOut
@@ -28,10 +28,7 @@ from trainset.tables.schema import ANNOTATIONS
 
 METHODS: tuple[MatchMethod, ...] = ("key", "path", "near", "filename", "sha256")
 CANDIDATES = 5  # media named of those that an ambiguous reference fits
-_ASKED = ["source", "stream", "media_ref", "attributes"]  # what the ladder reads of records
 _NONE = np.zeros(0, np.int64)
-# A column that holds the digest, whatever table it came from: sha256, image_sha256, file.sha256 …
-_DIGEST = r'"[A-Za-z0-9_.-]*sha256"\s*:\s*"(?P<digest>[0-9a-fA-F]{64})"'
 
 
 class Alignment(NamedTuple):
@@ -67,38 +64,42 @@ def align_annotations(
         afterwards where the medium's size is known.
     """
     media = media.combine_chunks()
-    earlier = Earlier(records, before)
-    at = earlier.still_matched(records, media)
-    stands = at >= 0
-    words = np.full(len(records), -1, np.int64)
-    fits = np.full(len(records), -1, np.int64)  # query of an ambiguous record
-    climbing = np.flatnonzero(~stands)
-    asked = records.select(_ASKED)
-    if len(climbing) < len(records):
-        asked = asked.take(pa.array(climbing))
-    found, of_record = _climb(asked, media, methods, label_uris or {})
-    at[climbing] = found.medium[of_record]
-    words[climbing] = found.method[of_record]
-    several = np.zeros(len(found.medium), bool)
-    several[found.several] = True
-    fits[climbing] = np.where(several[of_record], of_record, -1)
-    match = _words(words, fits, methods)
-    if before is not None and stands.any():
-        said = before.rows["match"].take(pa.array(earlier.at[stands])).combine_chunks()
-        match = pc.replace_with_mask(match, pa.array(stands), said)
-    rows = _rows(records, media, at, match, earlier)
-    candidates = _candidates(records, media, found, fits)
-    aligned = Aligned(
-        rows=rows,
-        media=media,
-        at=at,
-        candidates=candidates,
-        was=earlier.at,
-        before=None if before is None else before.rows,
-    )
-    findings = find_odd(aligned)
-    report = make_report(aligned, findings, read_at=read_at or {})
-    return Alignment(rows, report, findings)
+    with ThreadPoolExecutor(1, "align") as aside:
+        index = aside.submit(index_media, media)
+        earlier = Earlier(records, before)
+        at = earlier.still_matched(records, media)
+        stands = at >= 0
+        words = np.full(len(records), -1, np.int64)
+        fits = np.full(len(records), -1, np.int64)  # query of an ambiguous record
+        climbing = np.flatnonzero(~stands)
+        asked = records.select(ASKED)
+        if len(climbing) < len(records):
+            asked = asked.take(pa.array(climbing))
+        found, of_record = climb_references(asked, index, methods, label_uris or {})
+        at[climbing] = found.medium[of_record]
+        words[climbing] = found.method[of_record]
+        several = np.zeros(len(found.medium), bool)
+        several[found.several] = True
+        fits[climbing] = np.where(several[of_record], of_record, -1)
+        match = _words(words, fits, methods)
+        if before is not None and stands.any():
+            said = before.rows["match"].take(pa.array(earlier.at[stands])).combine_chunks()
+            match = pc.replace_with_mask(match, pa.array(stands), said)
+        rows = _rows(records, media, at, match)
+        aligned = Aligned(
+            rows=rows,
+            media=media,
+            at=at,
+            candidates=_candidates(records, media, found, fits),
+            was=earlier.at,
+            before=None if before is None else before.rows,
+        )
+        # Hashing keeps one processor busy, and needs nothing of what is looked for meanwhile.
+        odd = aside.submit(_look_over, aligned, read_at or {})
+        row_id, row_fp = earlier.identify(rows)
+        findings, report = odd.result()
+    rows = rows.append_column("row_id", row_id).append_column("row_fp", row_fp)
+    return Alignment(rows.select(ANNOTATIONS.names).cast(ANNOTATIONS), report, findings)
 
 
 def left_out(rows: pa.Table, report: AlignReport | None = None) -> list[LeftOut]:
@@ -129,82 +130,6 @@ def left_out(rows: pa.Table, report: AlignReport | None = None) -> list[LeftOut]
     return items
 
 
-def _climb(
-    records: pa.Table,
-    media: pa.Table,
-    methods: Sequence[MatchMethod],
-    label_uris: Mapping[Stream, str],
-) -> tuple[Found, Ints]:
-    """What each different (label file, reference, digest) means, and which is whose.
-
-    A medium with twenty boxes is looked up once.
-    """
-    refs = _Codes(column(records["media_ref"]))
-    files, label_of = _label_files(records, label_uris)
-    digests = _digests(records) if "sha256" in methods else None
-    queries, first = refs.codes, None  # which is whose, and who has it first; None: as in ``refs``
-    if files or digests is not None:
-        parts = [refs.codes, label_of]
-        if digests is not None:
-            parts.append(_Codes(digests).codes)
-        queries, first = _combined(parts)
-    index = MediaColumns(media["key"], media["source_uri"], media["sha256"])
-    if first is None:
-        return resolve(index, refs.values, methods), queries
-    found = resolve(
-        index,
-        refs.values.take(pa.array(refs.codes[first])),
-        methods,
-        label_uris=files,
-        label_of=label_of[first],
-        digests=None if digests is None else digests.take(pa.array(first)),
-    )
-    return found, queries
-
-
-def _combined(parts: Sequence[Ints]) -> tuple[Ints, Ints]:
-    """(N,) one number for each different combination (from -1 up), and (Q,) who has it first."""
-    codes = np.zeros(len(parts[0]), np.int64)
-    for part in parts:
-        # Made dense again after each column: products of sizes would overflow.
-        codes = _Codes(pa.array(codes * (int(part.max(initial=0)) + 2) + part + 1)).codes
-    first = np.full(int(codes.max(initial=-1)) + 1, -1, np.int64)
-    first[codes[::-1]] = np.arange(len(codes))[::-1]
-    return codes, first
-
-
-class _Codes:
-    """A column as numbers, and the values they stand for."""
-
-    def __init__(self, values: pa.Array) -> None:
-        encoded = values.dictionary_encode()
-        self.values = encoded.dictionary
-        self.codes: Ints = encoded.indices.to_numpy().astype(np.int64)
-
-
-def _label_files(records: pa.Table, label_uris: Mapping[Stream, str]) -> tuple[list[str], Ints]:
-    """Label files, and which holds each record (-1: not known)."""
-    if not label_uris:
-        return [], np.full(len(records), -1, np.int64)
-    sources, streams = (_Codes(column(records[n])) for n in ("source", "stream"))
-    pairs = _Codes(pa.array(sources.codes * len(streams.values) + streams.codes))
-    files: dict[str, int] = {}
-    numbers = []
-    for pair in pairs.values.to_pylist():
-        source, stream = divmod(pair, len(streams.values))
-        uri = label_uris.get((sources.values[source].as_py(), streams.values[stream].as_py()))
-        numbers.append(files.setdefault(uri, len(files)) if uri else -1)
-    return list(files), np.array(numbers, np.int64)[pairs.codes]
-
-
-def _digests(records: pa.Table) -> pa.LargeStringArray | None:
-    """The digest that each record says, else an empty text; None: none says one."""
-    if not pc.any(pc.match_substring(records["attributes"], 'sha256"')).as_py():
-        return None
-    found = pc.extract_regex(records["attributes"], _DIGEST)
-    return column(pc.struct_field(found, "digest"))
-
-
 def _words(methods: Ints, fits: Ints, names: Sequence[MatchMethod]) -> pa.Array:
     """What ``match`` says: the method, ``ambiguous`` or ``orphan``."""
     words = pa.array([*names, "ambiguous", "orphan"], pa.string())
@@ -212,14 +137,8 @@ def _words(methods: Ints, fits: Ints, names: Sequence[MatchMethod]) -> pa.Array:
     return words.take(pa.array(np.where(methods >= 0, methods, lost)))
 
 
-def _rows(
-    records: pa.Table,
-    media: pa.Table,
-    at: Ints,
-    match: pa.Array,
-    earlier: Earlier,
-) -> pa.Table:
-    """Complete ``annotations`` rows: media, pixel boxes, row ids and fingerprints."""
+def _rows(records: pa.Table, media: pa.Table, at: Ints, match: pa.Array) -> pa.Table:
+    """``annotations`` rows with media and pixel boxes, but for what names them."""
     take = pa.array(at, mask=at < 0)
     columns = {name: records[name] for name in records.column_names}
     columns |= {"media_id": media["row_id"].take(take), "media_key": media["key"].take(take)}
@@ -228,9 +147,12 @@ def _rows(
     columns["bbox"], columns["geometry"] = to_pixels(
         columns["bbox"], columns["geometry"], width, height
     )
-    rows = pa.table(columns)
-    columns["row_id"], columns["row_fp"] = earlier.identify(rows)
-    return pa.table({name: columns[name] for name in ANNOTATIONS.names}).cast(ANNOTATIONS)
+    return pa.table(columns)
+
+
+def _look_over(aligned: Aligned, read_at: Mapping[Stream, str]) -> tuple[pa.Table, AlignReport]:
+    findings = find_odd(aligned)
+    return findings, make_report(aligned, findings, read_at=read_at)
 
 
 def _candidates(

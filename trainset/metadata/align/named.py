@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 
 from trainset.metadata.align.found import Asking
 from trainset.metadata.align.ladder_columns import MediaColumns
-from trainset.metadata.align.name_columns import Ints, Mask, Spelling, cut, lengths, texts
+from trainset.metadata.align.name_columns import Ints, Mask, cut, lengths, texts
+from trainset.metadata.align.spelling import Spelling
 
 NOBODY, SEVERAL = -1, -2
 _NAMELESS = pa.array(["", ".", ".."], pa.large_string())  # what ends so has no name
