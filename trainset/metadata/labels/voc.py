@@ -78,11 +78,7 @@ def _row(
     geometry = None
     if (polygon := item.find("polygon")) is not None:
         geometry = {"polygons": [_polygon(polygon)]}
-    attributes = {
-        child.tag: _value(child)
-        for child in item
-        if child.tag not in _TAKEN
-    }
+    attributes = {child.tag: _value(child) for child in item if child.tag not in _TAKEN}
     if whole is not None:
         attributes["part_of"] = whole
     return record(
