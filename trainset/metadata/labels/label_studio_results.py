@@ -163,10 +163,12 @@ def _answer(part: str, item: Item, facts: dict[str, Any], context: Context) -> I
     classes, texts = _chosen([item]) or _labels(item, value), _texts(item, value)
     if not classes and not texts:
         yield context.record(part, item, "record", {**facts, "answer": value})
-    for words, kind, name in ((classes, "class", "class_"), (texts, "caption", "text")):
-        for i, word in enumerate(words):
-            one = part if len(words) == 1 else f"{part}.{i}"
-            yield context.record(one, item, kind, facts, **{name: word})
+    for i, word in enumerate(classes):
+        one = part if len(classes) == 1 else f"{part}.{i}"
+        yield context.record(one, item, "class", facts, class_=word)
+    for i, word in enumerate(texts):
+        one = part if len(texts) == 1 else f"{part}.{i}"
+        yield context.record(one, item, "caption", facts, text=word)
 
 
 def _labels(item: Item, value: dict[str, Any]) -> list[str]:
