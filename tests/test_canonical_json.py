@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,8 +30,26 @@ VALUES = st.recursive(
 )
 
 
+def _standard(value: object) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
 @settings(max_examples=1000, deadline=None)
 @given(VALUES)
 def test_canonical_json_is_written_as_the_standard_library_writes_it(value: object) -> None:
-    plain = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    assert canonical_json(value) == plain.encode()
+    assert canonical_json(value) == _standard(value)
+
+
+def test_numbers_of_every_size_are_written_as_the_standard_library_writes_them() -> None:
+    rng = random.Random(4)
+    for exponent in range(-320, 308):
+        for _ in range(20):
+            x = rng.random() * 10.0**exponent
+            for value in (x, -x, round(x, 3), [1, x], {"e": x}, {"e": "9e-0", "n": [-x]}):
+                assert canonical_json(value) == _standard(value)
+
+
+def test_half_a_character_is_refused() -> None:
+    for value in ("\ud800", {"a": ["\udfff"]}, {"\ud800": 1}):
+        with pytest.raises(UnicodeEncodeError):
+            canonical_json(value)

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
+from services.label_rows import Rows, label_rows
 
 from trainset.errors import InputError
-from trainset.metadata.base import Rejected
 from trainset.metadata.labels.cvat import read_cvat
-from trainset.metadata.records import to_table
 
 TASK = "<meta><task><id>4</id><source>{}</source></task></meta>"
 
 
-def _read(*parts: str) -> tuple[list[dict[str, Any]], list[Rejected]]:
+def _read(*parts: str) -> Rows:
     body = f"<?xml version='1.0'?><annotations><version>1.1</version>{''.join(parts)}</annotations>"
-    items = list(read_cvat(body.encode(), stream="s", place="cvat.xml"))
-    rows = [item for item in items if not isinstance(item, Rejected)]
-    to_table(rows, source="x", stream="s")
-    for row in rows:
-        row["attributes"] = json.loads(row["attributes"] or "{}")
-        row["geometry"] = json.loads(row["geometry"] or "null")
-    return rows, [item for item in items if isinstance(item, Rejected)]
+    return label_rows(read_cvat(body.encode(), stream="s", place="cvat.xml"))
 
 
 def _image(*shapes: str, name: str = "a/b.jpg") -> str:

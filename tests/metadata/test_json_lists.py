@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainset.identity import _ENCODER, canonical_json
 from trainset.metadata.labels.json_lists import BrokenJson, JsonList, open_json
 from trainset.metadata.records import load_json
 
@@ -57,23 +56,3 @@ def test_nan_becomes_the_text_it_was() -> None:
 def test_broken_json_is_refused_here_or_where_it_is_parsed(data: bytes) -> None:
     with pytest.raises(BrokenJson):
         _whole(open_json(data))
-
-
-@given(_JSON)
-def test_canonical_json_is_that_of_the_standard_library(value: Any) -> None:
-    try:
-        expected = _ENCODER.encode(value).encode()
-    except UnicodeEncodeError:
-        with pytest.raises(UnicodeEncodeError):
-            canonical_json(value)
-    else:
-        assert canonical_json(value) == expected
-
-
-def test_canonical_numbers_of_every_size_are_those_of_the_standard_library() -> None:
-    rng = random.Random(4)
-    for exponent in range(-320, 308):
-        for _ in range(20):
-            x = rng.random() * 10.0**exponent
-            for value in (x, -x, round(x, 3), [1, x], {"e": x}, {"e": "9e-0", "n": [-x]}):
-                assert canonical_json(value) == _ENCODER.encode(value).encode()

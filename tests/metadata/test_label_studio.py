@@ -8,26 +8,19 @@ import math
 from typing import Any
 
 import pytest
+from services.label_rows import Rows, label_rows
 from services.shared_data import LABELS, needs_data
 
 from trainset.errors import InputError
-from trainset.metadata.base import Rejected
 from trainset.metadata.labels.label_studio import read_label_studio
-from trainset.metadata.records import to_table
 
 FOLDER = LABELS / "label_studio_export"
 SIZE = {"original_width": 200, "original_height": 100}
 
 
-def _read(data: Any) -> tuple[list[dict[str, Any]], list[Rejected]]:
+def _read(data: Any) -> Rows:
     body = data if isinstance(data, bytes) else json.dumps(data).encode()
-    items = list(read_label_studio(body, stream="s", place="export.json"))
-    rows = [item for item in items if not isinstance(item, Rejected)]
-    to_table(rows, source="x", stream="s")  # every record fits the schema
-    for row in rows:
-        row["attributes"] = json.loads(row["attributes"] or "{}")
-        row["geometry"] = json.loads(row["geometry"] or "null")
-    return rows, [item for item in items if isinstance(item, Rejected)]
+    return label_rows(read_label_studio(body, stream="s", place="export.json"))
 
 
 def _result(kind: str, id_: str = "r1", **value: Any) -> dict[str, Any]:

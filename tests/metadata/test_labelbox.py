@@ -6,22 +6,15 @@ import json
 from typing import Any
 
 import pytest
+from services.label_rows import Rows, label_rows
 
 from trainset.errors import InputError
-from trainset.metadata.base import Rejected
 from trainset.metadata.labels.labelbox import read_labelbox
-from trainset.metadata.records import to_table
 
 
-def _read(*lines: Any) -> tuple[list[dict[str, Any]], list[Rejected]]:
+def _read(*lines: Any) -> Rows:
     body = "\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines)
-    items = list(read_labelbox(body.encode(), stream="s", place="rows.ndjson"))
-    rows = [item for item in items if not isinstance(item, Rejected)]
-    to_table(rows, source="x", stream="s")
-    for row in rows:
-        row["attributes"] = json.loads(row["attributes"] or "{}")
-        row["geometry"] = json.loads(row["geometry"] or "null")
-    return rows, [item for item in items if isinstance(item, Rejected)]
+    return label_rows(read_labelbox(body.encode(), stream="s", place="rows.ndjson"))
 
 
 def _row(*objects: Any, answers: Any = (), **parts: Any) -> dict[str, Any]:

@@ -11,11 +11,10 @@ import pytest
 import webvtt
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from services.label_rows import Rows, label_rows
 
 from trainset.errors import InputError
-from trainset.metadata.base import Rejected
 from trainset.metadata.labels.subtitles import medium_of, read_subtitles
-from trainset.metadata.records import to_table
 
 SRT = """1
 00:00:01,000 --> 00:00:02,500
@@ -57,17 +56,9 @@ Dialogue: 0,0:00:03.00,0:00:04.00,Sign,,0,0,0,,EXIT
 """
 
 
-def _read(
-    text: str | bytes, place: str = "folder/talk.srt"
-) -> tuple[list[dict[str, Any]], list[Rejected]]:
+def _read(text: str | bytes, place: str = "folder/talk.srt") -> Rows:
     body = text.encode() if isinstance(text, str) else text
-    items = list(read_subtitles(body, stream="s", place=place))
-    rows = [item for item in items if not isinstance(item, Rejected)]
-    to_table(rows, source="x", stream="s")
-    for row in rows:
-        row["attributes"] = json.loads(row["attributes"] or "{}")
-        row["geometry"] = json.loads(row["geometry"] or "null")
-    return rows, [item for item in items if isinstance(item, Rejected)]
+    return label_rows(read_subtitles(body, stream="s", place=place))
 
 
 def _times(rows: list[dict[str, Any]]) -> list[tuple[float, float]]:

@@ -45,7 +45,9 @@ def _read(folder: Path) -> tuple[pa.Table, dict[tuple[str, str], str], dict[str,
     return pa.concat_tables(batch.records for batch in batches), uris, formats
 
 
-def _align(folder: Path, *media: str) -> tuple[list[dict[str, Any]], AlignReport, dict[str, str]]:
+def _align(
+    folder: Path, *media: str, root: str = "/data"
+) -> tuple[list[dict[str, Any]], AlignReport, dict[str, str]]:
     records, uris, formats = _read(folder)
     keys = [f"cam/{path}" for path in media]
     n = len(keys)
@@ -53,7 +55,7 @@ def _align(folder: Path, *media: str) -> tuple[list[dict[str, Any]], AlignReport
         {
             "row_id": [row_id(key) for key in keys],
             "key": keys,
-            "source_uri": [f"/data/{path}" for path in media],
+            "source_uri": [f"{root}/{path}" for path in media],
             "sha256": pa.nulls(n, pa.string()),
             "width": pa.array([640] * n, pa.int32()),
             "height": pa.array([426] * n, pa.int32()),
@@ -99,3 +101,15 @@ def test_the_real_polygon_meets_its_photo_behind_the_upload_prefix() -> None:
     rows, _, _ = _align(folder / "data_polygons.json", "photos/coco/000000000025.jpg", "b.jpg")
     (row,) = rows
     assert (row["media_key"], row["match"]) == ("cam/photos/coco/000000000025.jpg", "filename")
+
+
+@needs_data
+def test_yolo_labels_of_train_and_val_with_one_stem_are_never_given_each_others_image() -> None:
+    folder = DATA / "labels/yolo/labels"
+    images = "images/train/1.jpg", "images/val/1.jpg"
+    rows, _, _ = _align(folder / "labels", *images, root=str(folder))
+    refs = Counter(row["media_ref"] for row in rows)
+    assert refs == {"../../images/train/1": 2, "../../images/val/1": 2}
+    for row in rows:
+        own = row["media_ref"].replace("../../", "cam/") + ".jpg"
+        assert row["media_key"] in (own, None)

@@ -120,6 +120,12 @@ def test_voc_without_objects_is_empty_and_swapped_corners_are_refused() -> None:
     assert (rows, fault.kind) == ([], "bad-geometry")
 
 
+def test_voc_names_its_medium_without_the_folder_where_it_once_lay() -> None:
+    head = "<folder>VOC2007</folder><filename>a.jpg</filename><path>/home/ann/VOC2007/a.jpg</path>"
+    (row,), _ = _read("voc", f"<annotation>{head}</annotation>", "Annotations/a.xml")
+    assert row["media_ref"] == "a.jpg"
+
+
 def test_voc_corners_below_one_count_from_zero() -> None:
     corners = "<bndbox><xmin>0</xmin><ymin>2</ymin><xmax>3</xmax><ymax>4</ymax></bndbox>"
     text = f"<annotation><object><name>cat</name>{corners}</object></annotation>"

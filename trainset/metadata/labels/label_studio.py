@@ -144,8 +144,7 @@ def _annotation(
     except BadRecord as fault:
         yield where, fault, annotation
         return
-    for part, item, original in read_results(results, context):
-        yield where + part, item, original
+    yield from read_results(where, results, context)
 
 
 def _facts(annotation: Any, what: str) -> dict[str, Any]:

@@ -24,6 +24,8 @@ _GEOMETRY = frozenset(  # of a region; items about it repeat them
         "format",
     )
 )
+_NO_NAMES = frozenset((dict, list, type(None)))
+_SIDES = (("original_width", "image_width"), ("original_height", "image_height"))
 _TAKEN = frozenset(("id", "type", "value", "original_width", "original_height", "score"))
 
 
@@ -46,63 +48,80 @@ class Context:
     predicted: bool = False
 
     def record(
-        self, part: str, item: Item, kind: str, facts: dict[str, Any], **given: Any
+        self,
+        part: str,
+        item: Item,
+        kind: str,
+        facts: dict[str, Any],
+        *,
+        class_: str | None = None,
+        bbox: list[float] | None = None,
+        geometry: dict[str, Any] | None = None,
+        text: str | None = None,
     ) -> Record:
         """One record; ``facts`` are added to the shared ones."""
         score = item.get("score", self.score)
-        attributes = {**self.facts, **facts}
+        attributes = self.facts | facts
         if self.predicted:
             kind, attributes["shape"] = "prediction", kind
         return record(
             f"{self.name}-{part}",
             self.ref_of(item),
             kind,
+            class_=class_,
+            bbox=bbox,
+            geometry=geometry,
+            text=text,
             score=None if score is None else number(score, "score"),
             attributes=attributes,
-            **given,
         )
 
 
-def read_results(results: Any, context: Context) -> Iterator[Found]:
-    """Records of one ``result`` list, each with its place in it; bad regions with their items."""
+def read_results(where: str, results: Any, context: Context) -> Iterator[Found]:
+    """Records of one ``result`` list, each with its place in it; bad regions with their items.
+
+    Args:
+        where: the annotation's place.
+    """
     if not isinstance(results, list):
-        yield "", BadRecord("bad-record", "'result' is not a list"), results
+        yield where, BadRecord("bad-record", "'result' is not a list"), results
         return
     regions: dict[str, list[Item]] = {}
     relations: dict[str, list[Item]] = {}
     for i, item in enumerate(results):
         if not isinstance(item, dict):
             fault = BadRecord("bad-record", f"a result is {type(item).__name__}, not an object")
-            yield f".result[{i}]", fault, item
+            yield f"{where}.result[{i}]", fault, item
         elif item.get("type") == "relation":
             relations.setdefault(str(item.get("from_id")), []).append(item)
         else:
             regions.setdefault(str(item.get("id") or f"#{i}"), []).append(item)
     for region, items in regions.items():
-        where = f".result[{region}]"
-        linked = [_relation(item) for item in relations.pop(region, ())]
-        facts: dict[str, Any] = {"relations": linked} if linked else {}
+        linked = [_relation(item) for item in relations.pop(region)] if region in relations else []
+        here = f"{where}.result[{region}]"
         try:
-            rows = list(_region(region, items, facts, context))
+            rows = [*_region(region, items, {"relations": linked} if linked else {}, context)]
         except BadRecord as fault:
-            yield where, fault, [*items, *linked]
+            yield here, fault, [*items, *linked]
         else:
-            yield from ((where, row, items) for row in rows)
+            for row in rows:
+                yield here, row, items
     for region, loose in relations.items():
         lost = BadRecord("bad-relation", f"it starts from region {region!r}, which is not here")
-        yield from ((".result", lost, item) for item in loose)
+        yield from ((f"{where}.result", lost, item) for item in loose)
 
 
 def _region(
     region: str, items: list[Item], facts: dict[str, Any], context: Context
 ) -> Iterator[Record]:
-    shaped = next(((item, shapes) for item in items if (shapes := shapes_of(item))), None)
-    if shaped is None:
+    for item in items:
+        if shapes := shapes_of(item):
+            break
+    else:
         for i, item in enumerate(items):
             part = region if i == 0 else f"{region}.{item.get('from_name', i)}"
             yield from _answer(part, item, facts, context)
         return
-    item, shapes = shaped
     classes: list[str] = []
     texts: list[str] = []
     answers: dict[str, Any] = {}
@@ -115,19 +134,19 @@ def _region(
             answers[str(one.get("from_name", one.get("type")))] = answer
     if not classes and len(chosen := _chosen(items)) == 1:
         classes = chosen
-    rest = _rest(item, shapes[0])
+    shared = facts | _rest(item, shapes[0])
     if answers:
-        rest["answers"] = answers
+        shared["answers"] = answers
+    text = "\n".join(texts) if texts else None
     for n, shape in enumerate(shapes):
         for c, class_ in enumerate(classes or [None]):
             part = region + (f"@{n}" if len(shapes) > 1 else "")
             part += f".{c}" if len(classes) > 1 else ""
-            text = "\n".join(texts) if texts else None
             yield context.record(
                 part,
                 item,
                 "caption" if text and shape.kind == "class" and not class_ else shape.kind,
-                {**facts, **rest, **shape.facts, "region": region},
+                {**shared, **(shape.facts or {}), "region": region},
                 class_=class_,
                 bbox=shape.bbox,
                 geometry=shape.geometry,
@@ -144,17 +163,21 @@ def _answer(part: str, item: Item, facts: dict[str, Any], context: Context) -> I
     classes, texts = _chosen([item]) or _labels(item, value), _texts(item, value)
     if not classes and not texts:
         yield context.record(part, item, "record", {**facts, "answer": value})
-    for words, kind, name in ((classes, "class", "class_"), (texts, "caption", "text")):
-        for i, word in enumerate(words):
-            one = part if len(words) == 1 else f"{part}.{i}"
-            yield context.record(one, item, kind, facts, **{name: word})
+    for i, word in enumerate(classes):
+        one = part if len(classes) == 1 else f"{part}.{i}"
+        yield context.record(one, item, "class", facts, class_=word)
+    for i, word in enumerate(texts):
+        one = part if len(texts) == 1 else f"{part}.{i}"
+        yield context.record(one, item, "caption", facts, text=word)
 
 
 def _labels(item: Item, value: dict[str, Any]) -> list[str]:
     """What ``…labels`` controls say; a control's own name is tried first."""
-    named = [str(item.get("type")), *(n for n in value if n.endswith("labels"))]
-    for name in named:
-        if name.endswith("labels") and name in value:
+    kind = str(item.get("type"))
+    if kind.endswith("labels") and kind in value:
+        return _names(value[kind], kind)
+    for name in value:
+        if name.endswith("labels"):
             return _names(value[name], name)
     return []
 
@@ -182,14 +205,14 @@ def _texts(item: Item, value: dict[str, Any]) -> list[str]:
 
 def _plain_answer(item: Item, value: dict[str, Any]) -> Any:
     """What an item of a region says besides shape, labels and text; None when nothing."""
+    if _draws(item):
+        return None
     left = {
         k: v
         for k, v in value.items()
         if k not in _GEOMETRY and k != "text" and not k.endswith("labels")
     }
-    if not left or _draws(item):
-        return None
-    return next(iter(left.values())) if len(left) == 1 else left
+    return (next(iter(left.values())) if len(left) == 1 else left) if left else None
 
 
 _DRAWING = frozenset(
@@ -208,11 +231,9 @@ def _draws(item: Item) -> bool:
 
 def _names(values: Any, what: str) -> list[str]:
     values = [values] if isinstance(values, str) else values
-    if not isinstance(values, list) or any(
-        isinstance(v, (dict, list)) or v is None for v in values
-    ):
+    if not isinstance(values, list) or not _NO_NAMES.isdisjoint(map(type, values)):
         raise BadRecord("bad-record", f"{what} is {str(values)[:60]!r}, not a list of names")
-    return [str(value) for value in values]
+    return [*map(str, values)]
 
 
 def _relation(item: Item) -> Item:
@@ -223,12 +244,9 @@ def _relation(item: Item) -> Item:
 def _rest(item: Item, shape: Shape | None) -> dict[str, Any]:
     """What an item holds besides what has a column of its own."""
     rest = {k: v for k, v in item.items() if v and k not in _TAKEN}
-    rest.pop("image_rotation", None)
-    if turned := item.get("image_rotation"):
-        rest["image_rotation"] = turned
-    for side in ("width", "height"):
-        if item.get(f"original_{side}") is not None:
-            rest[f"image_{side}"] = item[f"original_{side}"]
+    for side, name in _SIDES:
+        if (pixels := item.get(side)) is not None:
+            rest[name] = pixels
     if shape is not None and isinstance(item.get("value"), dict):
         left = {
             k: v

@@ -6,8 +6,9 @@ Source: https://labelstud.io/guide/export (raw JSON); a rectangle turns about it
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from functools import lru_cache
+from itertools import chain
+from typing import Any, NamedTuple
 
 from trainset.metadata.labels.rotated import corners, ellipse_hull, hull
 from trainset.metadata.records import BadRecord, box, number, numbers
@@ -15,27 +16,31 @@ from trainset.metadata.records import BadRecord, box, number, numbers
 Value = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Shape:
+class Shape(NamedTuple):
     """Where a region is: ``bbox`` and ``geometry`` as in ``record``; ``taken``: fields used."""
 
     kind: str
     taken: tuple[str, ...]
     bbox: list[float] | None = None
     geometry: dict[str, Any] | None = None
-    facts: dict[str, Any] = field(default_factory=dict)  # go to the attributes
+    facts: dict[str, Any] | None = None  # go to the attributes
 
 
-@dataclass(frozen=True)
-class Scale:
+class Scale(NamedTuple):
     """Makes per cents pixels; fractions where the image's size is not said."""
 
     size: tuple[float, float] | None
 
-    def point(self, x: Any, y: Any) -> tuple[float, float]:
-        found = numbers([x, y], "a point")
+    def points(self, sides: list[Any]) -> list[float]:
+        """``x, y, x, y …`` scaled; a width and height are scaled like a point. Raises BadRecord."""
+        found = numbers(sides, "a point")
         width, height = self.size or (1.0, 1.0)
-        return found[0] * width / 100, found[1] * height / 100
+        if len(found) == 4:
+            x, y, right, down = found
+            return [x * width / 100, y * height / 100, right * width / 100, down * height / 100]
+        found[::2] = [x * width / 100 for x in found[::2]]
+        found[1::2] = [y * height / 100 for y in found[1::2]]
+        return found
 
     def named(self, name: str, value: Any) -> dict[str, Any]:
         """``{name: value}`` in pixels, ``{name_fraction: value}`` else."""
@@ -44,10 +49,17 @@ class Scale:
 
 def scale_of(item: dict[str, Any]) -> Scale:
     """The scale of a result item, from ``original_width`` and ``original_height``."""
-    sides = item.get("original_width"), item.get("original_height")
-    if sides[0] is None or sides[1] is None:
+    width, height = item.get("original_width"), item.get("original_height")
+    if width is None or height is None:
         return Scale(None)
-    width, height = (number(side, "the original size", fault="bad-geometry") for side in sides)
+    if isinstance(width, (list, dict)) or isinstance(height, (list, dict)):
+        numbers([width, height], "the original size")  # says which
+    return _scale(width, height)
+
+
+@lru_cache(maxsize=64, typed=True)  # most results of a task are about one image
+def _scale(width: Any, height: Any) -> Scale:
+    width, height = numbers([width, height], "the original size")
     if width <= 0 or height <= 0:
         raise BadRecord("bad-geometry", f"the original size is {width:g} x {height:g}")
     return Scale((width, height))
@@ -67,9 +79,8 @@ def shapes_of(item: dict[str, Any]) -> list[Shape]:
         return _video(value, scale_of(item))
     if kind.startswith(("timeseries", "timeline")):
         return [_raw_span(value)]
-    for fields, make in _MAKERS:
-        if fields <= value.keys():
-            return [make(value, scale_of(item))]
+    if (make := _maker(value)) is not None:
+        return [make(value, scale_of(item))]
     if {"start", "end"} <= value.keys():
         return [_span(kind, value)]
     return []
@@ -77,9 +88,7 @@ def shapes_of(item: dict[str, Any]) -> list[Shape]:
 
 def _rectangle(value: Value, scale: Scale) -> Shape:
     taken = ("x", "y", "width", "height", "rotation")
-    x, y = scale.point(value["x"], value["y"])
-    width, height = scale.point(value["width"], value["height"])
-    bbox = box([x, y, width, height])
+    bbox = box(scale.points([value.get(name) for name in taken[:4]]))
     degrees = number(value.get("rotation") or 0, "rotation", fault="bad-geometry")
     if scale.size is None:
         # Turned in pixels it would not be the same shape as in fractions.
@@ -89,7 +98,7 @@ def _rectangle(value: Value, scale: Scale) -> Shape:
         return Shape("box", taken, geometry=geometry)
     if not degrees:
         return Shape("box", taken, bbox)
-    flat = corners(bbox, degrees, about=(x, y))
+    flat = corners(bbox, degrees, about=(bbox[0], bbox[1]))
     geometry = {"polygons": [flat], "turned_bbox": bbox, "rotation": degrees}
     return Shape("box", taken, hull(flat), geometry)
 
@@ -108,7 +117,7 @@ def _vector(value: Value, scale: Scale) -> Shape:
         raise BadRecord("bad-geometry", "'vertices' is not a list of points")
     flat: list[float] = []
     for vertex in vertices:
-        flat += scale.point(vertex.get("x"), vertex.get("y"))
+        flat += scale.points([vertex.get("x"), vertex.get("y")])
     if len(flat) < 4:
         raise BadRecord("bad-geometry", "a line needs two or more points")
     geometry = scale.named("polyline", flat)
@@ -119,8 +128,7 @@ def _vector(value: Value, scale: Scale) -> Shape:
 
 def _ellipse(value: Value, scale: Scale) -> Shape:
     taken = ("x", "y", "radiusX", "radiusY", "rotation")
-    x, y = scale.point(value["x"], value["y"])
-    rx, ry = scale.point(value["radiusX"], value["radiusY"])
+    x, y, rx, ry = scale.points([value.get(name) for name in taken[:4]])
     degrees = number(value.get("rotation") or 0, "rotation", fault="bad-geometry")
     geometry = scale.named("ellipse", [x, y, rx, ry, degrees])  # centre, radii, degrees
     bbox = ellipse_hull(x, y, rx, ry, degrees) if scale.size else None
@@ -147,19 +155,27 @@ def _bitmask(value: Value, scale: Scale) -> Shape:
 
 
 def _keypoint(value: Value, scale: Scale) -> Shape:
-    x, y = scale.point(value["x"], value["y"])
+    x, y = scale.points([value["x"], value["y"]])
     return Shape("keypoints", ("x", "y"), None, scale.named("keypoints", [x, y, 2]))
 
 
-_MAKERS: tuple[tuple[frozenset[str], Callable[[Value, Scale], Shape]], ...] = (
-    (frozenset(("rle",)), _brush),
-    (frozenset(("imageDataURL",)), _bitmask),
-    (frozenset(("points",)), _polygon),
-    (frozenset(("vertices",)), _vector),
-    (frozenset(("radiusX", "radiusY")), _ellipse),
-    (frozenset(("x", "y", "height")), _rectangle),
-    (frozenset(("x", "y")), _keypoint),  # its width is the size of the dot
-)
+_MAKERS: dict[str, Callable[[Value, Scale], Shape]] = {
+    "rle": _brush,
+    "imageDataURL": _bitmask,
+    "points": _polygon,
+    "vertices": _vector,
+}
+
+
+def _maker(value: Value) -> Callable[[Value, Scale], Shape] | None:
+    for sign, make in _MAKERS.items():
+        if sign in value:
+            return make
+    if "radiusX" in value and "radiusY" in value:
+        return _ellipse
+    if "x" in value and "y" in value:
+        return _rectangle if "height" in value else _keypoint  # its width is the size of the dot
+    return None
 
 
 def _video(value: Value, scale: Scale) -> list[Shape]:
@@ -210,8 +226,4 @@ def _points(values: Any, scale: Scale) -> list[float]:
         or not {2}.issuperset(map(len, values))
     ):
         raise BadRecord("bad-geometry", "'points' is not a list of x, y pairs")
-    found = numbers([side for pair in values for side in pair], "a point")
-    width, height = scale.size or (1.0, 1.0)
-    found[::2] = [x * width / 100 for x in found[::2]]
-    found[1::2] = [y * height / 100 for y in found[1::2]]
-    return found
+    return scale.points([*chain.from_iterable(values)])

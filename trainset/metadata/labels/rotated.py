@@ -40,7 +40,8 @@ def turned(x: float, y: float, degrees: float, about: tuple[float, float]) -> tu
 def hull(flat: Sequence[float]) -> list[float]:
     """The upright box x, y, width, height around points ``x1, y1, x2, y2 …``."""
     xs, ys = flat[::2], flat[1::2]
-    return [min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)]
+    left, top = min(xs), min(ys)
+    return [left, top, max(xs) - left, max(ys) - top]
 
 
 def ellipse_hull(cx: float, cy: float, rx: float, ry: float, degrees: float) -> list[float]:
