@@ -16,10 +16,10 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from sqlglot import exp, parse_one
-from sqlglot.errors import SqlglotError
+from sqlglot import exp
 
 from trainset.errors import SpecError
+from trainset.spec_where import parse_where
 from trainset.transfer.answers import ANY, FALSE, NULL, TRUE, Condition, both, either, negated
 from trainset.transfer.attributes import ATTRIBUTES, UNREAD, Row, Type
 
@@ -53,14 +53,7 @@ def parse_condition(where: str, attributes: Mapping[str, Type] = ATTRIBUTES) -> 
     Raises:
         SpecError: it is no such condition; names the part, and what is allowed.
     """
-    try:
-        tree = parse_one(where, dialect="duckdb")
-    except SqlglotError as err:
-        text = re.sub(r"\x1b\[[0-9;]*m", "", str(err)).split("\n")[0]
-        raise SpecError(
-            f"where {where!r} is not SQL that can be read ({text.rstrip('.')}); "
-            "write it as in: width >= 640 and mime like 'image/%'"
-        ) from None
+    tree = parse_where(where, example="width >= 640 and mime like 'image/%'")
     return _Compiler(where, attributes).condition(tree)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 
 from trainset.errors import InputError, MissingExtra, NotFound
-from trainset.metadata.sql.base import Chunk, Column, Mark, SqlTable
+from trainset.metadata.sql.base import Chunk, Column, SqlTable, Unmarked
 from trainset.metadata.sql.connection import SqlConnection
 from trainset.metadata.sql.errors import translated
 from trainset.metadata.sql.keyset import key_chunks
@@ -47,7 +47,7 @@ _PARSE: dict[str, Callable[[str], Any]] = {
 }
 
 
-class AlchemyDatabase:
+class AlchemyDatabase(Unmarked):
     """One connection of SQLAlchemy."""
 
     def __init__(self, connection: SqlConnection) -> None:
@@ -99,21 +99,6 @@ class AlchemyDatabase:
     def quote(self, name: str) -> str:
         return str(self._dialect.identifier_preparer.quote_identifier(name))
 
-    def mark(self, table: SqlTable) -> Mark:
-        return {}
-
-    def unchanged(self, past: Mark, now: Mark) -> bool:
-        return False
-
-    def written_since(self, table: SqlTable, past: Mark, now: Mark) -> str | None:
-        return None
-
-    def unsettled(self, table: SqlTable, now: Mark) -> str | None:
-        return None
-
-    def stale(self, mark: Mark) -> bool:
-        return False
-
     def newest(self, table: SqlTable, cursor: str) -> str | None:
         sql = f"SELECT max({self.quote(cursor)}) AS x FROM {table.source}"
         found = next(iter(self._batches(sql)))[0][0]
@@ -151,9 +136,6 @@ class AlchemyDatabase:
             where=where,
             after=after,
         )
-
-    def resumable(self, table: SqlTable, after: Mapping[str, Any]) -> bool:
-        return "key" in after
 
     def misfits(self, table: SqlTable) -> tuple[str, ...]:
         return ()  # Python objects lose nothing on the way

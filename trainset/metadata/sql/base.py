@@ -152,3 +152,25 @@ class Database(Protocol):
     ) -> Iterator[pa.Table]:
         """The expressions over many rows, streamed in constant memory."""
         ...
+
+
+class Unmarked:
+    """What a ``Database`` answers whose rows bear no sign of who wrote them: it cannot tell."""
+
+    def mark(self, table: SqlTable) -> Mark:
+        return {}
+
+    def unchanged(self, past: Mark, now: Mark) -> bool:
+        return False
+
+    def written_since(self, table: SqlTable, past: Mark, now: Mark) -> str | None:
+        return None
+
+    def unsettled(self, table: SqlTable, now: Mark) -> str | None:
+        return None
+
+    def stale(self, mark: Mark) -> bool:
+        return False
+
+    def resumable(self, table: SqlTable, after: Mapping[str, Any]) -> bool:
+        return "key" in after  # a key stays where it is; a physical place may not

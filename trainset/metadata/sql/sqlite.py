@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from trainset.errors import NotFound
 from trainset.metadata.sql.adbc import AdbcConnection
-from trainset.metadata.sql.base import Chunk, Column, Mark, SqlTable
+from trainset.metadata.sql.base import Chunk, Column, Mark, SqlTable, Unmarked
 from trainset.metadata.sql.connection import SqlConnection
 from trainset.metadata.sql.keyset import ROWS, key_chunks, text_literal
 from trainset.metadata.sql.sqlite_sign import file_sign
@@ -26,7 +26,7 @@ _SAMPLE = 1000  # rows that tell the type of a column whose declaration does not
 _STORED = {"integer": pa.int64(), "real": pa.float64(), "text": pa.string(), "blob": pa.binary()}
 
 
-class SqliteDatabase:
+class SqliteDatabase(Unmarked):
     """One connection to a SQLite file."""
 
     def __init__(self, connection: SqlConnection) -> None:
@@ -66,15 +66,6 @@ class SqliteDatabase:
     def unchanged(self, past: Mark, now: Mark) -> bool:
         return past.get("file") is not None and past.get("file") == now["file"]
 
-    def written_since(self, table: SqlTable, past: Mark, now: Mark) -> str | None:
-        return None
-
-    def unsettled(self, table: SqlTable, now: Mark) -> str | None:
-        return None
-
-    def stale(self, mark: Mark) -> bool:
-        return False
-
     def newest(self, table: SqlTable, cursor: str) -> str | None:
         kind, text = _kept(f"max({self.quote(cursor)})")
         row = self._db.rows(f"SELECT {kind} AS k, {text} AS t FROM {table.source}")[0]
@@ -108,9 +99,6 @@ class SqliteDatabase:
         )
         for chunk in found:  # a VACUUM numbers rows anew: only a key is good in a later session
             yield chunk if table.key else Chunk(chunk.where)
-
-    def resumable(self, table: SqlTable, after: Mapping[str, Any]) -> bool:
-        return "key" in after
 
     def misfits(self, table: SqlTable) -> tuple[str, ...]:
         suspects = []

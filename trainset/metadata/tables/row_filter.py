@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 import pyarrow as pa
 import pyarrow.compute as pc
-from sqlglot import exp, parse_one
-from sqlglot.errors import SqlglotError
+from sqlglot import exp
 
 from trainset.errors import InputError, SpecError
+from trainset.spec_where import parse_where
 
 
 def check_filter(where: str) -> None:
@@ -18,14 +16,7 @@ def check_filter(where: str) -> None:
     Raises:
         SpecError: not SQL, or it asks for more than the row (a query, an unknown function).
     """
-    try:
-        tree = parse_one(where, dialect="duckdb")
-    except SqlglotError as err:
-        text = re.sub(r"\x1b\[[0-9;]*m", "", str(err)).split("\n")[0]
-        raise SpecError(
-            f"where {where!r} is not SQL that can be read ({text.rstrip('.')}); "
-            "write it as in: status = 'final' and score > 0.5"
-        ) from None
+    tree = parse_where(where, example="status = 'final' and score > 0.5")
     if (found := tree.find(exp.Query, exp.Anonymous, exp.DDL, exp.Command)) is not None:
         raise SpecError(
             f"where {where!r}: {found.sql(dialect='duckdb')!r} is more than a condition over one "
