@@ -10,6 +10,7 @@ from functools import cache
 from typing import TypeVar
 
 from trainset.spec_media import IN_FLIGHT_BYTES
+from trainset.transfer.malloc import return_freed_memory
 
 T = TypeVar("T")
 
@@ -87,4 +88,5 @@ class Lanes:
 @cache
 def shared_lanes() -> Lanes:
     """The lanes of this process: batches that run side by side share its memory and threads."""
+    return_freed_memory()
     return Lanes()
