@@ -112,11 +112,16 @@ class FileSender:
         self, file: SourceFile, owner: str, *, look: bool, before: str | None = None
     ) -> Outcome:
         """Bring one file; ``before``: the sha256 that an earlier read of this version found."""
+        held = file.size if file.size <= self._memory_bytes else 0
+        with self._lanes.memory.hold(held):
+            # In a frame of its own: the bytes are gone when their share of memory is given back.
+            return self._read_then_send(file, owner, look=look, before=before)
+
+    def _read_then_send(
+        self, file: SourceFile, owner: str, *, look: bool, before: str | None
+    ) -> Outcome:
         store, limit = self._sources[file.source], self._memory_bytes
-        with (
-            self._lanes.memory.hold(file.size if file.size <= limit else 0),
-            read_pinned(file, store, self._spool, memory_bytes=limit) as content,
-        ):
+        with read_pinned(file, store, self._spool, memory_bytes=limit) as content:
             if before not in (None, content.sha256):
                 raise SourceChanged(file.key)
             facts = content.probe(self._probe, file.path)
