@@ -155,7 +155,7 @@ def _ending(name: str) -> str:
 
 def _by_bytes(head: bytes) -> Kind | None:
     if head.startswith(_ANY_START):
-        return next(Kind(*found) for start, *found in _STARTS if head.startswith(start))
+        return next(Kind(mime, of) for start, mime, of in _STARTS if head.startswith(start))
     if head[:4] in (b"RIFF", b"RF64") and head[8:12] in _RIFF:
         return Kind(*_RIFF[head[8:12]])
     if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):

@@ -6,6 +6,7 @@ Hashes tell which rows may be alike; only those few are compared.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -79,12 +80,13 @@ def _box_bits(boxes: pa.ChunkedArray) -> npt.NDArray[np.int64]:
     numbers[np.isnan(numbers)] = np.nan  # there are many
     if array.null_count:
         numbers[array.is_null().to_numpy(zero_copy_only=False)] = 0
-    return numbers.view(np.int64)
+    bits: npt.NDArray[np.int64] = numbers.view(np.int64)
+    return bits
 
 
 def _hashes(columns: Iterable[Ints]) -> _Hashes:
     """(N,) one number of all columns; rows of the same values have the same."""
-    found = np.uint64(0)
+    found: Any = np.uint64(0)
     for values in columns:
         mixed = (found ^ values.astype(np.uint64)) * _FACTOR
         found = mixed ^ (mixed >> np.uint64(29))

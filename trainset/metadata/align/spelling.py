@@ -70,8 +70,10 @@ def _spell_each(spelled: list[str]) -> Spelling:
     places = [without_scheme(ref) for ref in spelled]
     tails = ["/".join(s for s in place.split("/") if s != "..") for place in places]
     names = [ref.rpartition("/")[2] for ref in spelled]
-    columns = (pa.array(c, pa.large_string()) for c in (spelled, places, tails, names))
-    return Spelling(*columns, np.ones(len(spelled), bool))
+    ref, place, tail, name = (
+        pa.array(column, pa.large_string()) for column in (spelled, places, tails, names)
+    )
+    return Spelling(ref, place, tail, name, np.ones(len(spelled), bool))
 
 
 def _odd(cuts: Slashes) -> tuple[Mask, Ints]:

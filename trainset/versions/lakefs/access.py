@@ -8,7 +8,7 @@ from pydantic import Field, SecretStr
 
 from trainset.errors import AccessDenied
 from trainset.model import Credentials, Frozen
-from trainset.stores.s3_client import normal_endpoint
+from trainset.stores.endpoint import normal_endpoint
 
 VARIABLES = ("LAKEFS_ENDPOINT", "LAKEFS_ACCESS_KEY_ID", "LAKEFS_SECRET_ACCESS_KEY")
 NAMESPACE = "LAKEFS_STORAGE_NAMESPACE"
