@@ -34,14 +34,17 @@ def test_every_later_run_does_what_changed_and_no_more(tiny: TinySource) -> None
     assert (second.status, second.exit_code, second.tag) == ("unchanged", 0, "v1")
     assert (second.transfer.sent, second.cells.computed) == (0, 0)
     tiny.write("added.png", picture(100))
-    (tiny.media / "03.png").unlink()
     third = run_pipeline(tiny.spec)
     assert (third.status, third.tag, third.transfer.sent) == ("completed", "v2", 1)
     tiny.home.versions.rollback("v1")
     fourth = run_pipeline(tiny.spec)
     assert (fourth.status, fourth.tag, fourth.transfer.sent) == ("completed", "v3", 0)
     assert tiny.root_hash("v3") == tiny.root_hash("v2") != tiny.root_hash("v1")
-    assert len(list(tiny.home.versions.log())) == 4
+    (tiny.media / "03.png").unlink()
+    fifth = run_pipeline(tiny.spec)
+    assert (fifth.status, fifth.tag, fifth.transfer.sent) == ("completed", "v4", 0)
+    assert [key for key, row in tiny.media_rows().items() if row["missing_since"]] == ["03.png"]
+    assert len(list(tiny.home.versions.log())) == 5
     assert tiny.home.versions.runs() == []
 
 
