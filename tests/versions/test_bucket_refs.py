@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -34,6 +35,19 @@ class MeetingStore(S3Store):
             with suppress(threading.BrokenBarrierError):  # the other one is done
                 self.meeting.wait(timeout=30)
         return super().put(key, data, **options)
+
+
+class EndingStore(S3Store):
+    """Another machine's run ends just after the refs were listed."""
+
+    ends: Callable[[], None] | None = None
+
+    def list(self, *arguments: Any, **options: Any) -> Iterator[ObjectInfo]:
+        listed = list(super().list(*arguments, **options))
+        if (ends := self.ends) is not None:
+            self.ends = None
+            ends()
+        yield from listed
 
 
 class Killed(BaseException):
@@ -142,6 +156,20 @@ def test_a_deleted_branch_can_be_made_again(s3_bucket: S3Bucket, tmp_path: Path)
     assert refs().all() == {"heads/exp": B}
     with pytest.raises(RefMoved):
         refs().move("heads/exp", A, expected=A)
+
+
+def test_a_run_that_ends_between_the_listing_and_the_reading_of_refs_is_gone(
+    s3_bucket: S3Bucket, tmp_path: Path
+) -> None:
+    def refs(name: str) -> BucketRefs:
+        return BucketRefs(store, StoreLock(tmp_path / name), tmp_path / f"{name}.json")
+
+    store = EndingStore(s3_bucket.name, "home", s3_bucket.endpoint.credentials)
+    here, there = refs("here"), refs("there")
+    here.move("heads/main", A, expected=None)
+    here.move("heads/run/r1", B, expected=None)
+    store.ends = lambda: here.delete("heads/run/r1")
+    assert there.all() == {"heads/main": A}
 
 
 def test_two_machines_replay_into_one_bucket(s3_bucket: S3Bucket, tmp_path: Path) -> None:

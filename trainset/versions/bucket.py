@@ -137,20 +137,28 @@ class BucketRefs:
                 newest[name] = (seq, info)
         with ThreadPoolExecutor(THREADS) as pool:
             values = pool.map(self._value, (info for _, info in newest.values()))
-            tips = {n: (seq, v) for (n, (seq, _)), v in zip(newest.items(), values, strict=True)}
+            tips = {
+                name: (seq, value)
+                for (name, (seq, _)), value in zip(newest.items(), values, strict=True)
+                if value is not None
+            }
         self._keep_cache({commit for _, commit in tips.values()})
         return tips
 
-    def _value(self, info: ObjectInfo) -> str:
+    def _value(self, info: ObjectInfo) -> str | None:
         """The commit id that counts under a key: that of its oldest version.
 
-        A run's ref has one writer, who may delete it and begin again: there it is the newest. A tag
-        never moves, so it is asked for once.
+        A run's ref has one writer, who may delete it and begin again: there it is the newest, and
+        None where the run ended after it was listed. A tag never moves, so it is asked for once.
         """
         name = info.key.removeprefix(f"{ROOT}/refs/")
         if name.startswith(TAGS) and name in self._cache:
             return self._cache[name]
-        versions = [] if name.startswith(RUNS) else self._versions(info.key)
+        if name.startswith(RUNS):
+            with suppress(NotFound):
+                return self._cache.get(info.version) or self._read(info.key, None)
+            return None
+        versions = self._versions(info.key)
         etag = versions[0].etag if versions else info.version
         found = self._cache.get(etag) or self._read(info.key, versions[0] if versions else None)
         if name.startswith(TAGS):
