@@ -79,7 +79,6 @@ def test_eight_runs_that_merge_at_the_same_moment_in_a_folder(tmp_path: Path) ->
 def test_eight_machines_that_merge_at_the_same_moment_in_a_bucket(
     s3_bucket: S3Bucket, tmp_path: Path
 ) -> None:
-    credentials = s3_bucket.endpoint.credentials
     s3_bucket.store("home").put("trainset.json", b'{"layout": 1}')
 
     def opened(name: str) -> GitVersions:
@@ -88,12 +87,8 @@ def test_eight_machines_that_merge_at_the_same_moment_in_a_bucket(
         return open_git(Home(store.url, store, state, HomeConfig()))
 
     def environment(number: int) -> dict[str, str]:
-        return {
-            "TRAINSET_STATE": str(tmp_path / f"machine-{number}"),
-            "B2_KEY_ID": credentials.key_id,
-            "B2_APPLICATION_KEY": credentials.application_key.get_secret_value(),
-            "TRAINSET_S3_ENDPOINT": s3_bucket.endpoint.url,
-        }
+        state = {"TRAINSET_STATE": str(tmp_path / f"machine-{number}")}
+        return s3_bucket.endpoint.environment | state
 
     _race(opened, f"{s3_bucket.url}/home", environment)
 
