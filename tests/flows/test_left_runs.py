@@ -62,8 +62,8 @@ def fleet(
     tiny = make_tiny_source(tmp_path, pictures=4)
     tiny.write_spec(home=f"{s3_bucket.url}/home", columns={}, exports={})
     if store == "lakeFS":
-        root = request.getfixturevalue("lakefs_in_a_bucket").new_root()
-        tiny.write_spec(home=root, versions=f"lakefs://t-{root[-12:]}")
+        homes = request.getfixturevalue("lakefs_in_a_bucket")
+        tiny.write_spec(home=homes.new_root(), versions=homes.new_url())
     made = Fleet(tiny, tmp_path / "machines", monkeypatch)
     made.use("a")
     assert run_pipeline(tiny.spec).tag == "v1"
