@@ -106,6 +106,21 @@ def lakefs_in_a_folder(
 
 
 @pytest.fixture(scope="session")
+def s3_lakefs(s3_endpoint: s3_service.S3Endpoint) -> Iterator[lakefs_service.LakeFSServer]:
+    """A server whose block store is a bucket behind the B2-strict proxy."""
+    with lakefs_service.lakefs_server(bucket=s3_endpoint.new_bucket()) as server:
+        yield server
+
+
+@pytest.fixture
+def lakefs_in_a_bucket(
+    s3_lakefs: lakefs_service.LakeFSServer, monkeypatch: pytest.MonkeyPatch
+) -> LakeFSHomes:
+    """Makes homes on that server, whose ``LAKEFS_*`` are in the environment."""
+    return use_server(s3_lakefs, monkeypatch)
+
+
+@pytest.fixture(scope="session")
 def postgres() -> Iterator[postgres_service.Postgres]:
     """A real PostgreSQL server of this session."""
     server = postgres_service.start()

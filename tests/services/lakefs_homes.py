@@ -51,8 +51,12 @@ class LakeFSHomes:
         place = str(self.server.external).removeprefix("local://")
         return f"{place}/{uuid.uuid4().hex[:12]}"
 
+    def new_url(self) -> str:
+        """Of a repository that is not there yet."""
+        return f"lakefs://t-{uuid.uuid4().hex[:16]}"
+
     def new_home(self) -> LakeFSHome:
-        root, url = self.new_root(), f"lakefs://t-{uuid.uuid4().hex[:16]}"
+        root, url = self.new_root(), self.new_url()
         open_home(root, credentials=self.credentials, create=True, versions=url)
         return LakeFSHome(url, root, self.credentials)
 

@@ -48,6 +48,15 @@ class S3Endpoint:
             key_id=self.key_id, application_key=SecretStr(self.secret), endpoint=self.url
         )
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the library reads where it is given no credentials."""
+        return {
+            "B2_KEY_ID": self.key_id,
+            "B2_APPLICATION_KEY": self.secret,
+            "TRAINSET_S3_ENDPOINT": self.url,
+        }
+
     @cached_property
     def _direct(self) -> Any:
         # Past the proxy: boto3 sends a checksum with versioning, which B2 would refuse.

@@ -6,9 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from services.lakefs import LakeFSServer, lakefs_server
-from services.lakefs_homes import LakeFSHomes, use_server
-from services.s3_endpoint import S3Endpoint
 from version_rows import Reopen, open_git
 
 from trainset.home import Home, HomeConfig, open_home
@@ -21,18 +18,6 @@ PROBE = ".trainset-probe"  # asks on purpose for what a store may refuse
 @pytest.fixture
 def folder_home(tmp_path: Path) -> Home:
     return open_home(str(tmp_path / "home"), create=True)
-
-
-@pytest.fixture(scope="session")
-def s3_lakefs(s3_endpoint: S3Endpoint) -> Iterator[LakeFSServer]:
-    """A server whose block store is a bucket behind the B2-strict proxy."""
-    with lakefs_server(bucket=s3_endpoint.new_bucket()) as server:
-        yield server
-
-
-@pytest.fixture
-def lakefs_in_a_bucket(s3_lakefs: LakeFSServer, monkeypatch: pytest.MonkeyPatch) -> LakeFSHomes:
-    return use_server(s3_lakefs, monkeypatch)
 
 
 GIT = ["git in a folder", "git in a bucket"]

@@ -95,6 +95,7 @@ def check(home: Path, *, killed: bool) -> None:
     assert versions.runs() == []
     assert len(list(versions.log())) == 2
     run_once(versions, "third", {"media": {"d": (4, "four")}})
+    assert list((home / ".state" / "scratch-git").iterdir()) == []
 
 
 def look(versions: GitVersions, *, killed: bool) -> None:

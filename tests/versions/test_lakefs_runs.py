@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from trainset.errors import InputError
 from trainset.versions import open_versions
 from trainset.versions.base import MAIN, MainMoved
 from trainset.versions.lakefs.errors import Taken
+from trainset.versions.lakefs.files import NOTE
 from trainset.versions.lakefs.store import LakeFSVersions
 from trainset.versions.replay import replay
 
@@ -111,6 +113,49 @@ def test_a_branch_that_a_kill_left_without_its_note_is_begun_again(
     versions.repository.create_branch("run-r2", at)
     run_once(versions, "r3", {"media": {"b": (2, "two")}})
     assert held(versions.begin("r2"), "media") == {"a": (1, "one"), "b": (2, "two")}
+
+
+def test_a_branch_without_its_note_is_silent_since_main_left_its_commit(
+    versions: LakeFSVersions,
+) -> None:
+    """A kill left it empty, and a branch has no date; one that holds something is not ours."""
+    first = run_once(versions, "r1", {"media": {"a": (1, "one")}})
+    for name in ("run-killed", "run-users"):
+        versions.repository.create_branch(name, first.id)
+    later = datetime.now(UTC) + timedelta(hours=1)
+    assert not versions.is_silent("killed", since=later)  # main is where it was
+    run_once(versions, "r2", {"media": {"b": (2, "two")}})
+    versions.repository.write("run-users", "mine.txt", b"written by hand")
+    assert versions.is_silent("killed", since=later)
+    assert not versions.is_silent("killed", since=later - timedelta(hours=2))
+    assert not versions.is_silent("users", since=later)
+
+
+def test_a_run_that_began_long_ago_and_writes_is_not_silent(
+    home: LakeFSHome, lakefs_in_a_folder: LakeFSHomes, versions: LakeFSVersions
+) -> None:
+    workspace = versions.begin("r1")
+    repository, now = versions.repository, datetime.now(UTC)
+    ago = int((now - timedelta(days=9)).timestamp())
+    note = workspace.note.encode()
+    place = repository.make(
+        "say where it lies",
+        "StagingLocation",
+        physical_address=lakefs_in_a_folder.server.put_external(f"{home.url[9:]}.json", note),
+    )
+    facts = repository.make(
+        "say what it is",
+        "StagingMetadata",
+        staging=place,
+        checksum="n",
+        size_bytes=len(note),
+        mtime=ago,
+    )
+    link = repository.sdk.staging_api.link_physical_address
+    repository.call("link it", link, repository.name, workspace.branch, NOTE, facts)
+    assert versions.is_silent("r1", since=now - timedelta(days=7))
+    put_rows(workspace, "media", {"a": (1, "one")})
+    assert not versions.is_silent("r1", since=now - timedelta(days=7))
 
 
 def test_eight_runs_that_merge_at_the_same_moment_lose_no_row(

@@ -10,17 +10,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from services.lakefs_homes import LakeFSHomes
 from services.s3_endpoint import S3Bucket
-from version_rows import held, open_git, run_once
+from version_rows import held, open_git, run_once, table_in_place
 
 from trainset.home import Home, HomeConfig, open_home
-from trainset.versions.git import GitVersions
+from trainset.versions.base import VersionStore
 
 HERE = Path(__file__).parent
 RUNS = 8
 START = {f"{name}{n}": (n, "old") for n in range(RUNS) for name in ("k", "gone")}
 
-Open = Callable[[str], GitVersions]  # by the name of a machine
+Open = Callable[[str], VersionStore]  # by the name of a machine
 
 
 class Worker:
@@ -79,23 +80,32 @@ def test_eight_runs_that_merge_at_the_same_moment_in_a_folder(tmp_path: Path) ->
 def test_eight_machines_that_merge_at_the_same_moment_in_a_bucket(
     s3_bucket: S3Bucket, tmp_path: Path
 ) -> None:
-    credentials = s3_bucket.endpoint.credentials
     s3_bucket.store("home").put("trainset.json", b'{"layout": 1}')
 
-    def opened(name: str) -> GitVersions:
+    def opened(name: str) -> VersionStore:
         store, state = s3_bucket.store("home"), tmp_path / name
         state.mkdir(exist_ok=True)
         return open_git(Home(store.url, store, state, HomeConfig()))
 
     def environment(number: int) -> dict[str, str]:
-        return {
-            "TRAINSET_STATE": str(tmp_path / f"machine-{number}"),
-            "B2_KEY_ID": credentials.key_id,
-            "B2_APPLICATION_KEY": credentials.application_key.get_secret_value(),
-            "TRAINSET_S3_ENDPOINT": s3_bucket.endpoint.url,
-        }
+        state = {"TRAINSET_STATE": str(tmp_path / f"machine-{number}")}
+        return s3_bucket.endpoint.environment | state
 
     _race(opened, f"{s3_bucket.url}/home", environment)
+
+
+@pytest.mark.timeout(550)
+def test_eight_runs_that_merge_at_the_same_moment_on_lakefs(
+    lakefs_in_a_folder: LakeFSHomes, tmp_path: Path
+) -> None:
+    home = lakefs_in_a_folder.new_home()
+
+    def opened(name: str) -> VersionStore:
+        state = tmp_path / name
+        state.mkdir()
+        return home.on_machine(state).versions
+
+    _race(opened, home.url, lambda _: {})
 
 
 def _race(opened: Open, home: str, environment: Callable[[int], dict[str, str]]) -> None:
@@ -125,7 +135,7 @@ def _race(opened: Open, home: str, environment: Callable[[int], dict[str, str]])
     assert held(last.snapshot("main"), "media") == expected
     for commit in last.log():
         snapshot = last.snapshot(commit.id)
-        assert snapshot.table("media").uri == last.home.store.uri("tables/media")
+        assert snapshot.table("media").uri == table_in_place(last, commit.id, "media")
         assert len(held(snapshot, "media")) == len(START)  # each run adds one and removes one
     assert last.runs() == []
 

@@ -1,4 +1,7 @@
-"""A home that the first version of trainset wrote opens, reads right and can be written on."""
+"""A home of every published layout opens, reads right and can be written on.
+
+Layout 1 has its versions in git, layout 2 on a lakeFS server; both archives hold the same dataset.
+"""
 
 from __future__ import annotations
 
@@ -6,30 +9,40 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from version_rows import TABLES, open_git
+from services.lakefs_archive import restore_home
+from version_rows import TABLES, table_in_place
 
 import trainset
 from trainset.home import open_home
 from trainset.tables.schema import ANNOTATIONS, finish_rows
-from trainset.versions.git import GitVersions
+from trainset.versions.base import VersionStore
 from trainset.versions.replay import replay
 
-ARCHIVE = Path(__file__).parents[1] / "fixtures" / "home-layout-1.tar.gz"
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+
+
+@pytest.fixture(params=[1, 2])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where the home of a layout was laid."""
+    archive = FIXTURES / f"home-layout-{request.param}.tar.gz"
+    if request.param == 2:
+        return restore_home(archive, request.getfixturevalue("lakefs_in_a_folder")).url
+    with tarfile.open(archive) as packed:
+        packed.extractall(tmp_path, filter="data")
+    return str(tmp_path / "home")
 
 
 @pytest.fixture
-def stored(tmp_path: Path) -> GitVersions:
-    with tarfile.open(ARCHIVE) as archive:
-        archive.extractall(tmp_path, filter="data")
-    return open_git(open_home(str(tmp_path / "home")))
+def stored(url: str) -> VersionStore:
+    return open_home(url).versions
 
 
-def media(versions: GitVersions, ref: str) -> dict[str, float]:
+def media(versions: VersionStore, ref: str) -> dict[str, float]:
     rows = TABLES.open(versions.snapshot(ref).table("media")).scan(["key", "length"]).read_all()
     return {row["key"]: row["length"] for row in rows.to_pylist()}
 
 
-def labels(versions: GitVersions, ref: str) -> dict[str, str]:
+def labels(versions: VersionStore, ref: str) -> dict[str, str]:
     table = TABLES.open(versions.snapshot(ref).table("annotations"))
     rows = table.scan(["record_id", "class"]).read_all().to_pylist()
     return {row["record_id"]: row["class"] for row in rows}
@@ -39,7 +52,7 @@ OLD = {"cam/a.jpg": 3.0, "cam/b.jpg": 3.0, "cam/c.jpg": 3.0}
 NEW = {"cam/a.jpg": 3.0, "cam/b.jpg": 3.0, "cam/d.jpg": 4.0}
 
 
-def test_its_tags_and_branches_read_right(stored: GitVersions) -> None:
+def test_its_tags_and_branches_read_right(stored: VersionStore) -> None:
     assert list(stored.tags()) == ["v1", "v2"]
     assert list(stored.branches()) == ["experiment", "main"]
     assert [(c.message, c.tags) for c in stored.log()] == [
@@ -58,17 +71,18 @@ def test_its_tags_and_branches_read_right(stored: GitVersions) -> None:
         "provenance/run-2/events.parquet",
     ]
     for commit in stored.log():
-        assert stored.snapshot(commit.id).table("media").uri.endswith("/home/tables/media")
+        in_place = table_in_place(stored, commit.id, "media")
+        assert stored.snapshot(commit.id).table("media").uri == in_place
 
 
-def test_a_reader_opens_it_by_tag(stored: GitVersions) -> None:
-    dataset = trainset.open(stored.home.url, ref="v1")
+def test_a_reader_opens_it_by_tag(url: str) -> None:
+    dataset = trainset.open(url, ref="v1")
     rows = dataset.table("media").to_arrow().to_pylist()
     assert {row["key"] for row in rows} == set(OLD)
     assert dataset.read_media(rows[0]["uri"]) in (b"aaa", b"bbb", b"ccc")
 
 
-def test_runs_merges_and_rollbacks_go_on_in_it(stored: GitVersions) -> None:
+def test_runs_merges_and_rollbacks_go_on_in_it(stored: VersionStore) -> None:
     workspace = stored.begin("next")
     row: dict[str, object] = {
         "row_id": "boxes/default/4",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,24 @@ def test_a_run_is_taken_up_again_as_it_was_left(reopen: Reopen) -> None:
     again.discard()
     assert versions.runs() == []
     assert held(versions.begin("r2"), "media") == {"a": (1, "one")}
+
+
+def test_another_machine_tells_how_long_a_run_is_silent_and_ends_it(reopen: Reopen) -> None:
+    versions = reopen()
+    first = run_once(versions, "r1", {"media": {"a": (1, "one")}})
+    workspace = versions.begin("r2")
+    put_rows(workspace, "media", {"b": (2, "two")})
+    now, hour = datetime.now(UTC), timedelta(hours=1)
+    assert not versions.is_silent("r2", since=now - hour)
+    assert versions.is_silent("r2", since=now + hour)
+    assert workspace.commit("second", {})
+    other = reopen()
+    assert other.runs() == ["r2"]
+    assert not other.is_silent("r2", since=now - hour)
+    assert other.is_silent("r2", since=now + hour)
+    other.begin("r2").discard()
+    assert reopen().runs() == []
+    assert reopen().resolve("main").id == first.id
 
 
 def test_a_workspace_reads_its_own_writes_and_removals(reopen: Reopen, tmp_path: Path) -> None:

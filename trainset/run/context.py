@@ -7,7 +7,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal
@@ -117,18 +117,19 @@ class Run:
 
 
 KEPT = ".kept"  # lock file of a run that failed: its branch may be looked at
-KEEP_S = 7 * 86400.0
+KEEP = timedelta(days=7)
 _held: dict[str, IO[bytes]] = {}
 
 
 def begin_run(context: RunContext) -> Run:
-    """Open the run's home and branch, after clearing away what crashed runs left.
+    """Open the run's home and branch, after clearing away what crashed and old runs left.
 
     What a crashed run had sent and computed is not lost: the ledger and the compute cache keep it.
     """
     run = Run(context)
     with _locks(run.home) as locks:
         _discard_crashed(run, locks)
+        _discard_silent(run, locks)
         _held[context.run_id] = _lock(locks / context.run_id)
     _ = run.workspace
     return run
@@ -202,8 +203,9 @@ def _discard_crashed(run: Run, locks: Path) -> None:
 
     A process that is gone has let go of its lock, however it ended.
     """
+    oldest = (run.context.started_at - KEEP).timestamp()
     for path in locks.iterdir():
-        if path.suffix == KEPT and now().timestamp() - path.stat().st_mtime < KEEP_S:
+        if path.suffix == KEPT and path.stat().st_mtime > oldest:
             continue
         try:
             handle = _lock(path)
@@ -215,3 +217,17 @@ def _discard_crashed(run: Run, locks: Path) -> None:
         shutil.rmtree(_scratch(run.home, run_id), ignore_errors=True)
         path.unlink(missing_ok=True)
         handle.close()
+
+
+def _discard_silent(run: Run, locks: Path) -> None:
+    """Discard branches of which this machine has no lock, once nothing was written for a week.
+
+    Another machine's, then, and only that one could tell whether its run failed, crashed or works:
+    a run that writes is never silent for so long.
+    """
+    versions = run.home.versions
+    here = {path.name.removesuffix(KEPT) for path in locks.iterdir()}
+    for branch in versions.runs():
+        own = {branch, re.sub(r"\.r\d+$", "", branch)}  # a replay is under the lock of its run
+        if own.isdisjoint(here) and versions.is_silent(branch, since=run.context.started_at - KEEP):
+            versions.begin(branch).discard()

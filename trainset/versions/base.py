@@ -12,6 +12,7 @@ Contract (tests/versions/test_version_contract.py runs over every implementation
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -130,6 +131,10 @@ class VersionStore(Protocol):
 
     def runs(self) -> Sequence[str]:
         """Ids of runs whose branch still exists."""
+        ...
+
+    def is_silent(self, run_id: str, *, since: datetime) -> bool:
+        """Whether nothing was written on a run's branch since; False where it cannot be told."""
         ...
 
     def snapshot(self, ref: str) -> Snapshot: ...

@@ -35,7 +35,7 @@ class Repository:
 
     Args:
         path: the folder of the repository.
-        scratch: a folder on the same file system where new packs are made.
+        scratch: a folder on the same file system where new packs are made, under ``lock`` only.
     """
 
     def __init__(self, path: Path, scratch: Path, lock: StoreLock) -> None:
@@ -148,13 +148,14 @@ class Repository:
         metadata: Mapping[str, str],
         at: datetime,
     ) -> str:
-        """Write a commit, durably, and give its id; no ref moves.
+        """Write a commit, durably, and give its id; no ref moves. The caller holds the lock.
 
         Args:
             tree_of: commit whose tree the changes are made to; None: an empty tree.
             changes: tree path to new bytes, or None to take the path out.
         """
-        self.scratch.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(self.scratch, ignore_errors=True)  # what a killed process left half made
+        self.scratch.mkdir(parents=True)
         with tempfile.TemporaryDirectory(dir=self.scratch, prefix="pack-") as folder:
             aside = Path(folder)
             pygit2.init_repository(folder, bare=True)

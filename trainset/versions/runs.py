@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -52,6 +54,18 @@ class RunBranches(GitStore):
     def _runs(self, refs: Mapping[str, str]) -> Sequence[str]:
         committed = {n.removeprefix(RUNS) for n in refs if n.startswith(RUNS)}
         return sorted(committed | set(work.find_records(self.home.state / "runs")))
+
+    def is_silent(self, run_id: str, *, since: datetime) -> bool:
+        """See ``VersionStore``. Of another machine's run a bucket has the commit only."""
+        tip = self.refs().get(RUNS + run_id)
+        if tip is not None and self.repository.commit(tip).created_at >= since:
+            return False
+        # A folder's time is that of its youngest name, and nothing is written under an old one.
+        for folder, _, _ in os.walk(self._run_folder(run_id)):
+            with suppress(FileNotFoundError):  # it is at work this very moment
+                if os.stat(folder).st_mtime >= since.timestamp():
+                    return False
+        return True
 
     def _run_folder(self, run_id: str) -> Path:
         return self.home.state / "runs" / run_id
@@ -115,11 +129,13 @@ class RunBranches(GitStore):
             return self.commit(tip, self.refs())
 
     def discard_run(self, run: GitWorkspace) -> None:
-        """End a run that was not merged."""
+        """End a run that was not merged; its machine may be another."""
         with self.lock:
             record = work.read_record(run.folder) or {}
-            if (tip := record.get("tip")) is not None:
-                self.moving.withdraw(HEADS + run.branch, tip)
+            tips = {record.get("tip"), self.refs().get(RUNS + run.run_id)} - {None}
+            for name, commit in list(self.moving.forks()) if tips else ():
+                if commit in tips:
+                    self.moving.withdraw(name, commit)
             self.end_run(run.run_id)
 
     def end_run(self, run_id: str) -> None:

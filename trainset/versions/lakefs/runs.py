@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
@@ -15,6 +15,7 @@ from trainset.versions.lakefs.commits import FIRST, MERGED, RUN_ID, LakeFSCommit
 from trainset.versions.lakefs.errors import NothingToDo, Taken
 from trainset.versions.lakefs.files import NOTE
 from trainset.versions.lakefs.names import RUN, branch_of_run, encode_name, run_of_branch
+from trainset.versions.lakefs.objects import Entry
 from trainset.versions.lakefs.workspace import LakeFSWorkspace, Note
 
 INTERNAL = "internal-"  # run ids of merges, rollbacks and set-up: alive for minutes at most
@@ -33,7 +34,8 @@ class RunBranches(LakeFSCommits):
             if fork is None:
                 raise self.unknown_ref(base)
             self.end_run(branch)  # a kill left it without its note, so nothing was written
-            self.repository.create_branch(branch, fork)
+            with suppress(Taken):  # another process of this run was quicker
+                self.repository.create_branch(branch, fork)
             note = Note(run_id=run_id, fork=fork, into=into)
             self.gateway.put(f"{branch}/{NOTE}", note.encode())
         base_commit = self.commit_of(note.fork)
@@ -41,6 +43,40 @@ class RunBranches(LakeFSCommits):
 
     def runs(self) -> Sequence[str]:
         return sorted(run_of_branch(branch) for branch in self.repository.branches(RUN))
+
+    def is_silent(self, run_id: str, *, since: datetime) -> bool:
+        """See ``VersionStore``; times are the server's."""
+        branch = branch_of_run(run_id)
+        tip = self.repository.branch(branch)
+        raw = None if tip is None else self.repository.commit(tip)
+        if raw is None:
+            return False
+        note = self._note(branch)
+        if note is None or note.run_id != run_id:
+            return self._held_nothing(branch, raw.id, since)
+        if tip != note.fork and raw.created_at >= since:
+            return False
+        return all(entry.modified < since.timestamp() for entry in self._entries(branch))
+
+    def _entries(self, branch: str) -> Iterator[Entry]:
+        """All objects but media, the run's note first."""
+        tops = self.repository.list(branch, folders=True)
+        for top in sorted(tops, key=lambda top: not NOTE.startswith(top.path)):
+            if top.is_folder and top.path != "media/":
+                yield from self.repository.list(branch, top.path)
+
+    def _held_nothing(self, branch: str, tip: str, since: datetime) -> bool:
+        """Whether a branch that a kill left without its note holds nothing, and is old.
+
+        A branch has no date of its own: it is older than the commit by which main left its tip.
+        """
+        later = None
+        for commit in self.repository.log(MAIN, first_parent=True):
+            if commit.id == tip:
+                empty = not any(self.repository.staged(branch, most=1))
+                return empty and later is not None and later.created_at < since
+            later = commit
+        return False
 
     def commit_run(
         self,
