@@ -244,7 +244,7 @@ def test_computing_fills_in_what_adopting_unread_left_open(
     assert rows["broken.jpg"]["phash__err"] is None, "a broken medium has no cells"
     assert rows["sound.png"]["mime"] == "audio/wav"
     report = verify_dataset(lab.open())
-    assert (report.ok, report.unhashed, report.note) == (True, 0, None)
+    assert (report.ok, report.unhashed, report.notes) == (True, 0, ())
     second = lab.run()
     assert second.status == "unchanged", "neither rows nor cells are stale by it"
     hashed = make_lab(replace_bucket(s3_bucket), tmp_path / "other")
@@ -278,8 +278,7 @@ def test_an_export_without_computed_columns_hashes_as_it_reads(
     assert lab_samples == {sha256(picture(n)): picture(n) for n in range(5)}
     report = verify_dataset(lab.open())
     assert (report.ok, report.unhashed) == (True, 6)
-    assert report.note is not None
-    assert "image_info" in report.note, "says how to get the sha256s"
+    assert "image_info" in report.notes[0], "says how to get the sha256s"
     assert lab.run().status == "unchanged"
 
 

@@ -6,11 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from version_rows import Reopen, open_git
+from version_rows import GIT, LAKEFS, Reopen, ReopenHome
 
 from trainset.home import Home, HomeConfig, open_home
-from trainset.versions import open_versions
-from trainset.versions.base import VersionStore
 
 PROBE = ".trainset-probe"  # asks on purpose for what a store may refuse
 
@@ -20,12 +18,8 @@ def folder_home(tmp_path: Path) -> Home:
     return open_home(str(tmp_path / "home"), create=True)
 
 
-GIT = ["git in a folder", "git in a bucket"]
-LAKEFS = ["lakeFS in a folder", "lakeFS in a bucket"]
-
-
 @pytest.fixture(params=GIT + LAKEFS)
-def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Reopen]:
+def reopen_home(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ReopenHome]:
     """Opens the same home again and again; all but a folder's each time on a new machine.
 
     Nothing may ask the bucket for what B2 does not do.
@@ -37,18 +31,15 @@ def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Reopen]:
         state.mkdir()
         return state
 
-    def in_a_folder() -> VersionStore:
-        return open_git(open_home(str(tmp_path / "home"), create=True))
-
     if request.param == GIT[0]:
-        yield in_a_folder
+        yield lambda: open_home(str(tmp_path / "home"), create=True)
     elif request.param == GIT[1]:
         bucket = request.getfixturevalue("s3_bucket")
         bucket.store("home").put("trainset.json", b'{"layout": 1}')
 
-        def in_a_bucket() -> VersionStore:
+        def in_a_bucket() -> Home:
             store = bucket.store("home")
-            return open_git(Home(store.url, store, new_machine(), HomeConfig()))
+            return Home(store.url, store, new_machine(), HomeConfig())
 
         yield in_a_bucket
         asked = [r for r in bucket.proxy.requests if not r.path.endswith(PROBE)]
@@ -58,8 +49,10 @@ def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Reopen]:
             "lakefs_in_a_folder" if request.param == LAKEFS[0] else "lakefs_in_a_bucket"
         )
         home = lakefs.new_home()
+        yield lambda: home.on_machine(new_machine())
 
-        def on_lakefs() -> VersionStore:
-            return open_versions(home.on_machine(new_machine()))
 
-        yield on_lakefs
+@pytest.fixture
+def reopen(reopen_home: ReopenHome) -> Reopen:
+    """As ``reopen_home``, the home's versions."""
+    return lambda: reopen_home().versions

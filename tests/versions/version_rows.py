@@ -25,8 +25,11 @@ SCHEMA = pa.schema(
     ]
 )
 TABLES = LanceTableStore()
+GIT = ["git in a folder", "git in a bucket"]
+LAKEFS = ["lakeFS in a folder", "lakeFS in a bucket"]
 
 Reopen = Callable[[], VersionStore]
+ReopenHome = Callable[[], Home]
 
 
 def rows(values: Mapping[str, tuple[int | None, str | None]]) -> pa.Table:

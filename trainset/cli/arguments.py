@@ -80,9 +80,15 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
 
     verify = command(
-        "verify", commands.verify, "hash the media again; check manifest, provenance and root hash"
+        "verify",
+        commands.verify,
+        "hash media, files and rows again; check provenance and the root hash",
     )
-    verify.add_argument("--sample", type=_positive, help="check so many media only")
+    verify.add_argument(
+        "--sample",
+        type=_sample,
+        help="of media: so many (300) or a share (1%%), drawn at random; says what that proves",
+    )
     verify.add_argument("--seed", type=int, default=0, help="draws the sample (0)")
 
     rollback = command(
@@ -108,6 +114,15 @@ def _count(text: str) -> int:
     if (value := int(text)) < 0:
         raise argparse.ArgumentTypeError(f"{text} is negative")
     return value
+
+
+def _sample(text: str) -> float | None:
+    """A count, a share below 1, or None for all."""
+    share = text.endswith("%")
+    value = float(text.removesuffix("%")) / (100 if share else 1)
+    if value <= 0 or (share and value > 1) or (value > 1 and value != int(value)):
+        raise argparse.ArgumentTypeError(f"{text} is no sample: write 300, 1% or 0.01")
+    return None if share and value == 1 else value
 
 
 def _positive(text: str) -> int:

@@ -14,6 +14,7 @@ from trainset.cli.output import Answer
 from trainset.dataset import Dataset
 from trainset.dataset import open as open_dataset
 from trainset.errors import InputError, NotFound
+from trainset.report.wording import many, size
 from trainset.tables.schema import is_computed_part
 
 if TYPE_CHECKING:
@@ -128,14 +129,26 @@ def verify(options: argparse.Namespace) -> Answer:
     report = verify_dataset(
         dataset, sample=options.sample, seed=options.seed, progress=progress("media")
     )
-    for fault in report.faults:
-        say(f"{fault.key}: {fault.reason}")
-    if report.note:
-        say(f"{report.unhashed} {report.note}")
-    data = {"ok": report.ok, **report.model_dump()}
-    counts = {**data, "faults": len(report.faults)}
-    rows = [{"field": name, "value": value} for name, value in counts.items()]
-    return Answer(data, rows, max_cell=80, status=0 if report.ok else 1)
+    if options.format == "json":
+        for fault in report.faults:
+            say(f"{fault.key}: {fault.reason}")
+    for note in report.notes:
+        say(note)
+    root = "as the commit says" if report.recorded_root_hash else "the commit names none"
+    title = [
+        *_describe(dataset.commit),
+        f"media: {report.said} ({size(report.bytes)} read)",
+        f"tables: {many(report.rows, 'row')}; files: {report.files:,}; "
+        f"provenance: {many(report.runs, 'run')}",
+        f"root hash: {report.root_hash}, {root}"
+        if all(fault.kind != "root-hash" for fault in report.faults)
+        else f"root hash: {report.root_hash}, not the commit's",
+        many(len(report.faults), "fault") if report.faults else "all of it is what the commit says",
+        "",
+    ]
+    data = {"ok": report.ok, "said": report.said, **report.model_dump()}
+    rows = [fault.model_dump() for fault in report.faults]
+    return Answer(data, rows, title, max_cell=400, status=0 if report.ok else 1)
 
 
 def rollback(options: argparse.Namespace) -> Answer:

@@ -1,111 +1,197 @@
-"""Checks a commit against the bytes: every medium hashed again, provenance, and the root hash."""
+"""Checks a commit against the bytes: media, files, rows, provenance and the root hash."""
 
 from __future__ import annotations
 
-import hashlib
-import random
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from trainset.errors import ChecksumMismatch, InputError
-from trainset.home import is_outside
 from trainset.model import Frozen
-from trainset.stores.pinned import head_pinned
+from trainset.report.wording import many, size
 from trainset.tables.root_hash import root_hash
+from trainset.tables.sampling import CONFIDENCE, most_bad
+from trainset.tables.verify_media import distinct_media, draw, look_at_media
+from trainset.tables.verify_rows import check_rows, fingerprint_columns
 
 if TYPE_CHECKING:
     from trainset.dataset import Dataset
 
 Progress = Callable[[int, int], None]  # media done, media in all
 
-_PIECE = 4 * 2**20
-_COLUMNS = ["key", "uri", "version_id", "sha256", "size", "source_uri", "source_version"]
-
 
 class Fault(Frozen):
-    """One medium, or one run's provenance, that is not what the commit says."""
+    """One thing that is not what the commit says; ``reason`` ends with what to do."""
 
-    key: str
-    kind: str  # checksum-mismatch, not-found, input, provenance
+    key: str  # of a medium or row, path of a file, provenance/<run id>, or `root hash`
+    kind: str  # checksum-mismatch, not-found, input, file, row, provenance, root-hash
     reason: str
 
 
 class VerifyReport(Frozen):
-    """``media`` are distinct contents, ``runs`` those whose provenance chain was checked;
-    ``root_hash`` is of the tables as they are, ``recorded_root_hash`` is the commit's own.
+    """What was looked at, and what was found.
 
-    ``unhashed`` of the checked media have no sha256 in this commit: only their pinned version, its
-    size and its ETag were looked at; ``note`` says how they get one.
+    Attributes:
+        media, checked, bad_media: distinct contents; those read, all or a sample; those at fault.
+        seed: drew the sample; None: all were read.
+        rows: whose fingerprints were hashed again; files: of the commit, tables' too.
+        runs: those whose provenance chain was checked.
+        root_hash, recorded_root_hash: of the tables as they are; the commit's own.
+        unhashed: checked media that have no sha256 in this commit: only their pinned version, its
+            size and its ETag were looked at.
+        notes: what could not be compared whole, and why.
     """
 
     commit: str
     media: int
     checked: int
+    bad_media: int
     bytes: int
+    seed: int | None
+    rows: int
+    files: int
     runs: int
     faults: tuple[Fault, ...]
     root_hash: str
     recorded_root_hash: str | None
     unhashed: int = 0
-    note: str | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
-        return not self.faults and self.recorded_root_hash in (None, self.root_hash)
+        return not self.faults
+
+    @property
+    def said(self) -> str:
+        """The finding on media in one sentence; of a sample, what it says of the whole."""
+        found = many(self.bad_media, "fault") if self.bad_media else "no fault"
+        if self.seed is None:
+            return f"{found} in all {many(self.media, 'medium', 'media')}"
+        worst = most_bad(self.media, self.checked, self.bad_media)
+        return (
+            f"{found} in {self.checked:,} of {many(self.media, 'medium', 'media')} drawn at random "
+            f"(seed {self.seed}): with {CONFIDENCE:.0%} confidence at most {worst:,} of them "
+            f"({worst / self.media:.2%}) are bad"
+        )
 
 
 def verify_dataset(
     dataset: Dataset,
     *,
-    sample: int | None = None,
+    sample: float | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> VerifyReport:
-    """Hash the media of a commit again; content that several rows share is read once.
+    """Hash again what a commit holds; content that several rows share is read once.
 
-    Media outside the home are read at the version that the commit pins.
+    Files, rows, provenance and the root hash are checked whole, of media all or a sample.
 
     Args:
-        sample: check so many contents, drawn by ``seed``; None: all.
+        sample: of media: a share where it is less than 1, else how many; None: all.
+        seed: draws the sample; the same seed draws the same of the same commit.
     """
-    rows = dataset.table("media").where("uri is not null").select(_COLUMNS).to_arrow().to_pylist()
-    contents = {(r["uri"], _pin(r), r["sha256"] or ""): r for r in rows}
-    chosen = sorted(contents)
-    if sample is not None and sample < len(chosen):
-        chosen = random.Random(seed).sample(chosen, sample)
-    faults, size, unhashed = [], 0, 0
-    for done, content in enumerate(chosen, start=1):
-        row = contents[content]
-        try:
-            if row["sha256"] is None:
-                unhashed += 1
-                _look(dataset, row)
-            else:
-                size += _hash(dataset, row)
-        except ChecksumMismatch as err:
-            reason = f"the store holds sha256 {err.found}, the manifest says {err.expected}"
-            faults.append(Fault(key=row["key"], kind=err.kind, reason=reason))
-        except InputError as err:
-            faults.append(Fault(key=row["key"], kind=err.kind, reason=str(err)))
-        if progress is not None:
-            progress(done, len(chosen))
-    runs, broken = _check_provenance(dataset)
-    faults += broken
+    ids = distinct_media(dataset) if "media" in dataset.tables() else []
+    chosen = draw(ids, sample, seed) if len(ids) else ids
+    bad, read, unhashed = [], 0, 0
+    for one in look_at_media(dataset, chosen, progress) if len(ids) else ():
+        if one.error is not None:
+            bad.append(_of_medium(one.key, one.error))
+        read += one.size or 0
+        unhashed += one.size is None
+    files, loose, broken = _check_files(dataset)
+    rows, foreign, changed = _check_rows(dataset)
+    runs, unchained = _check_provenance(dataset)
+    found = root_hash({name: dataset.open_table(name) for name in dataset.tables()})
+    recorded = dataset.commit.metadata.get("root")
+    faults = [*bad, *broken, *changed, *unchained]
+    if recorded not in (None, found):
+        faults.append(Fault(key="root hash", kind="root-hash", reason=_root(found, str(recorded))))
     return VerifyReport(
         commit=dataset.commit.id,
-        media=len(contents),
+        media=len(ids),
         checked=len(chosen),
-        bytes=size,
+        bad_media=len(bad),
+        bytes=read,
+        seed=None if len(chosen) == len(ids) else seed,
+        rows=rows,
+        files=files,
         runs=runs,
         faults=tuple(faults),
-        root_hash=root_hash({name: dataset.open_table(name) for name in dataset.tables()}),
-        recorded_root_hash=dataset.commit.metadata.get("root"),
+        root_hash=found,
+        recorded_root_hash=recorded,
         unhashed=unhashed,
-        note=_note(dataset) if unhashed else None,
+        notes=tuple(_notes(dataset, unhashed, loose, foreign)),
     )
 
 
-def _note(dataset: Dataset) -> str:
+def _of_medium(key: str, err: InputError) -> Fault:
+    if isinstance(err, ChecksumMismatch):
+        reason = (
+            f"the store holds sha256 {err.found}, the manifest says {err.expected}; bring it again "
+            f"from its source: python -m flows replay SPEC --from send --files '{key}'"
+        )
+        return Fault(key=key, kind=err.kind, reason=reason)
+    return Fault(key=key, kind=err.kind, reason=str(err))
+
+
+def _check_files(dataset: Dataset) -> tuple[int, list[int], list[Fault]]:
+    """How many files the commit holds, sizes of those without a hash, and what is wrong."""
+    count, loose, faults = 0, [], []
+    for file in dataset.snapshot.check_files():
+        count += 1
+        if file.fault is not None:
+            faults.append(Fault(key=file.path, kind="file", reason=file.fault))
+        elif not file.hashed:
+            loose.append(file.size)
+    return count, loose, faults
+
+
+def _check_rows(dataset: Dataset) -> tuple[int, list[str], list[Fault]]:
+    """How many rows were hashed, tables whose rows cannot be, and rows that differ."""
+    count, foreign, faults = 0, [], []
+    for name in dataset.tables():
+        table = dataset.open_table(name)
+        if (columns := fingerprint_columns(name, table.schema)) is None:
+            foreign.append(name)
+            continue
+        for checked in check_rows(table, columns):
+            count += checked.rows
+            faults += [Fault(key=row, kind="row", reason=_row(name)) for row in checked.wrong]
+    return count, foreign, faults
+
+
+def _row(table: str) -> str:
+    return (
+        f"its values in {table} are not those that its fingerprint (row_fp) was made of: something "
+        "else than a run of trainset changed it; go back to a version that is right: "
+        "trainset rollback HOME --to REF"
+    )
+
+
+def _root(found: str, recorded: str) -> str:
+    return (
+        f"the tables hash to {found}, the commit says {recorded}: rows were added, removed or "
+        "changed by something else than the run that made it; go back to a version that is right: "
+        "trainset rollback HOME --to REF"
+    )
+
+
+def _notes(dataset: Dataset, unhashed: int, loose: list[int], foreign: list[str]) -> Iterator[str]:
+    if unhashed:
+        yield f"{unhashed:,} {_unhashed(dataset)}"
+    if loose:
+        yield (
+            f"{many(len(loose), 'file')} ({size(sum(loose))}) were compared by size only: the "
+            "lakeFS server keeps no checksum of files that came in parts; the root hash and the "
+            "rows' fingerprints stand for what tables say"
+        )
+    for name in foreign:
+        yield (
+            f"the rows of {name} were not hashed again: another release made their fingerprints, "
+            "of other columns; the next run that changes them makes them anew"
+        )
+
+
+def _unhashed(dataset: Dataset) -> str:
     """A commit does not change: the sha256s that it lacks come with a later one."""
     names = dataset.table("media").schema.names
     how = "the next run that computes their cells fills it in"
@@ -122,53 +208,27 @@ def _check_provenance(dataset: Dataset) -> tuple[int, list[Fault]]:
 
     The head of the run that made the commit stands in the commit itself.
     """
-    parts: dict[str, list[bytes]] = {}
+    parts: dict[str, list[str]] = {}
     for path in dataset.snapshot.list("provenance/"):
         if path.endswith(".parquet"):
-            run_id = path.split("/")[1]
-            parts.setdefault(run_id, []).append(dataset.snapshot.fetch(path).read_bytes())
+            parts.setdefault(path.split("/")[1], []).append(path)
     if not parts:
         return 0, []
     from trainset.transfer.provenance import verify_events
 
     made_by, head = (dataset.commit.metadata.get(n) for n in ("run_id", "provenance"))
     faults = []
-    for run_id, files in parts.items():
+    for run_id, paths in parts.items():
         try:
+            files = [dataset.snapshot.fetch(path).read_bytes() for path in paths]
             found = verify_events(files, run_id)
         except InputError as err:
             faults.append(Fault(key=f"provenance/{run_id}", kind="provenance", reason=str(err)))
             continue
         if run_id == made_by and head is not None and found != head:
-            reason = f"the events end in {found}, the commit says {head}"
+            reason = (
+                f"the events end in {found}, the commit says {head}: events were added or removed "
+                "afterwards; put the files of this run back from a backup"
+            )
             faults.append(Fault(key=f"provenance/{run_id}", kind="provenance", reason=reason))
     return len(parts), faults
-
-
-def _pin(row: Mapping[str, Any]) -> str:
-    return (row["version_id"] or "") if is_outside(row["uri"]) else ""
-
-
-def _hash(dataset: Dataset, row: Mapping[str, Any]) -> int:
-    """Size of a medium that is what its row says; large ones are not held in memory."""
-    digest, size = hashlib.sha256(), 0
-    with dataset.home.open_media(row["uri"], row["version_id"]) as stream:
-        while piece := stream.read(_PIECE):
-            digest.update(piece)
-            size += len(piece)
-    if digest.hexdigest() != row["sha256"]:
-        raise ChecksumMismatch(row["key"], expected=row["sha256"], found=digest.hexdigest())
-    return size
-
-
-def _look(dataset: Dataset, row: Mapping[str, Any]) -> None:
-    """Check what is known of a medium without a sha256; no byte is read."""
-    store, key = dataset.home.media_store(row["uri"])
-    info = head_pinned(store, key, row["version_id"]).info
-    in_place = row["uri"] == row["source_uri"]  # then the source's version is the object's own
-    expected = (row["size"], row["source_version"] if in_place else info.version)
-    if (info.size, info.version) != expected:
-        raise InputError(
-            f"{row['uri']}: {info.size} bytes of version {info.version}, the manifest says "
-            f"{expected[0]} bytes of {expected[1]}; run the pipeline again to take up what is there"
-        )

@@ -47,6 +47,19 @@ class TableChange(Frozen):
     recomputed: int = 0
 
 
+class FileCheck(Frozen):
+    """One file of a commit that was read again; ``fault`` says what is wrong with it.
+
+    Attributes:
+        hashed: its bytes were compared; else only its size, as nothing more is known of it.
+    """
+
+    path: str
+    size: int
+    hashed: bool = True
+    fault: str | None = None
+
+
 class Snapshot(Protocol):
     """One commit, read only."""
 
@@ -68,6 +81,13 @@ class Snapshot(Protocol):
 
     def list(self, prefix: str = "") -> Sequence[str]:
         """Paths of the commit's files outside ``tables/``, ascending."""
+        ...
+
+    def check_files(self) -> Iterator[FileCheck]:
+        """Read every file of the commit where it lies, tables' too, and compare what it says.
+
+        A file that is gone or holds other bytes is no error here: it is what was found.
+        """
         ...
 
 

@@ -12,6 +12,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,29 @@ _METADATA = "trainset-metadata: "
 # A home on a shared disk belongs to whoever made it; libgit2 runs no hooks and no config commands,
 # which is what git's owner check protects against.
 pygit2.option(pygit2.enums.Option.SET_OWNER_VALIDATION, 0)
+
+
+class GitBroken(InputError):
+    """The git objects of a home cannot be read."""
+
+    kind = "git-broken"
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            f"the git store of this home is damaged ({reason}); put repo.git/objects/pack back "
+            "from a backup or from another copy of the home ('git fsck' in repo.git names what is "
+            "wrong)"
+        )
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """The seam: git says of a flipped byte what zlib says of it."""
+    try:
+        yield
+    except pygit2.GitError as err:
+        raise GitBroken(str(err)) from err
 
 
 class Repository:
@@ -62,6 +86,7 @@ class Repository:
         """Whether the commit's object is here."""
         return commit in self.git
 
+    @_readable()
     def commit(self, commit: str) -> Commit:
         """The facts of one commit, without tags."""
         found = self.git[commit]
@@ -98,7 +123,8 @@ class Repository:
         """First parents from ``tip`` back to the first commit."""
         while tip is not None:
             yield tip
-            parents = self.git[tip].parent_ids
+            with _readable():
+                parents = self.git[tip].parent_ids
             tip = str(parents[0]) if parents else None
 
     def merge_base(self, a: str, b: str) -> str | None:
@@ -110,10 +136,12 @@ class Repository:
         """Whether ``commit`` is ``tip`` or one of its ancestors, by any parent."""
         return tip == commit or bool(self.git.descendant_of(tip, commit))
 
+    @_readable()
     def tree_id(self, commit: str) -> str:
         """Equal for two commits exactly when they hold the same."""
         return str(self.git[commit].tree_id)
 
+    @_readable()
     def read(self, commit: str, path: str) -> bytes | None:
         """One blob of a commit's tree, or None."""
         try:
@@ -123,6 +151,7 @@ class Repository:
         data: bytes | None = found.data if isinstance(found, pygit2.Blob) else None
         return data
 
+    @_readable()
     def entries(self, commit: str, under: str = "") -> dict[str, str]:
         """Blob ids by path, relative to folder ``under`` of the commit's tree."""
         tree = self.git[commit].tree
@@ -133,6 +162,7 @@ class Repository:
                 return {}
         return dict(_blobs(tree, ""))
 
+    @_readable()
     def blob(self, blob: str) -> bytes:
         """The bytes behind a blob id."""
         data: bytes = self.git[blob].data

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from trainset.errors import NotFound
 from trainset.model import Commit
 from trainset.stores.base import ObjectStore
 from trainset.tables.base import TableLocation
+from trainset.versions.base import FileCheck
+from trainset.versions.check import check_pointers, check_small
 from trainset.versions.checkout import checkout_table
 from trainset.versions.durable import write_whole
 from trainset.versions.pool import FilePool
@@ -82,3 +84,8 @@ class GitSnapshot:
 
     def list(self, prefix: str = "") -> Sequence[str]:
         return self._tree.list(prefix)
+
+    def check_files(self) -> Iterator[FileCheck]:
+        """See ``Snapshot``. Small files lie in git, which compares their hash as it reads them."""
+        yield from check_small(self._tree)
+        yield from check_pointers(self._store, self._tree.all_pointers())

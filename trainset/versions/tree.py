@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
 from trainset.errors import InputError, NotFound
@@ -105,6 +105,19 @@ class CommitTree:
         folder = f"{TABLES}{name}/"
         blobs = (blob for path, blob in self._pointers.items() if path.startswith(folder))
         return [Pointer.model_validate_json(self._git.blob(blob)) for blob in blobs]
+
+    def all_pointers(self) -> Sequence[Pointer]:
+        """Every immutable file of the commit, those of tables too, by path."""
+        return [Pointer.model_validate_json(self._git.blob(b)) for b in self._pointers.values()]
+
+    def all_small(self) -> Iterator[tuple[str, int]]:
+        """Path and size of every small file of the commit, manifests of tables too, read whole.
+
+        Raises:
+            GitBroken: git cannot read one of them.
+        """
+        for path, blob in self._files.items():
+            yield path, len(self._git.blob(blob))
 
     def manifests(self, name: str | None = None) -> dict[str, bytes]:
         """Manifests by path in the home, of one table or of all."""

@@ -15,11 +15,12 @@ from typing import Protocol, TypeVar
 from trainset.errors import NotFound
 from trainset.stores.s3 import S3Store
 from trainset.tables.base import TableLocation
-from trainset.versions.lakefs.objects import Repository
+from trainset.versions.lakefs.objects import Entry, Repository
 from trainset.versions.tree import TABLES, missing_file, missing_table
 
 NOTE = ".trainset/run.json"  # on a branch: its run; on main: the run that moved it last
-RESERVED = {TABLES, "media/", ".trainset/", "trainset.json"}
+MEDIA = "media/"
+RESERVED = {TABLES, MEDIA, ".trainset/", "trainset.json"}
 _MANIFEST = re.compile(r"(\d{20})\.manifest")
 
 
@@ -119,6 +120,14 @@ class RefFiles:
             return self.repository.list(self.ref, prefix, folders=folders)
 
         return sorted(e.path for e in user_files(listing) if e.path.startswith(prefix))
+
+    def entries(self) -> Iterator[Entry]:
+        """Every file at the ref, tables' and our own too, but linked media."""
+        for entry in self.repository.list(self.ref, folders=True):
+            if not entry.is_folder:
+                yield entry
+            elif entry.path != MEDIA:
+                yield from self.repository.list(self.ref, entry.path)
 
 
 def user_files(listing: Callable[[str, bool], Iterator[T]]) -> Iterator[T]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
 from trainset.model import Commit
 from trainset.tables.base import TableLocation
+from trainset.versions.base import FileCheck
+from trainset.versions.lakefs.check import check_entries
 from trainset.versions.lakefs.files import RefFiles
 from trainset.versions.tree import missing_table
 
@@ -39,3 +41,7 @@ class LakeFSSnapshot:
 
     def list(self, prefix: str = "") -> Sequence[str]:
         return self.files.list(prefix)
+
+    def check_files(self) -> Iterator[FileCheck]:
+        """See ``Snapshot``; media that are linked are not among them."""
+        return check_entries(self.files.gateway, self.files.ref, self.files.entries())
