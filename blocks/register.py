@@ -22,6 +22,13 @@
     user = "transfer"
     password = "$LEDGER_PASSWORD"
 
+    [lakefs-repository.street-scenes]            # `versions: block:street-scenes`
+    endpoint = "$LAKEFS_ENDPOINT"
+    key_id = "$LAKEFS_ACCESS_KEY_ID"
+    secret_key = "$LAKEFS_SECRET_ACCESS_KEY"
+    repository = "street-scenes"
+    storage_namespace = "s3://acme-training/lakefs"
+
     [local-store.cameras]
     folder = "/mnt/nas/cameras"
 
@@ -48,7 +55,14 @@ from prefect.blocks.core import Block
 from prefect.blocks.system import Secret
 from pydantic import ValidationError
 
-from blocks import B2Bucket, B2Credentials, LedgerDatabase, LocalStore, MediaDestination
+from blocks import (
+    B2Bucket,
+    B2Credentials,
+    LakeFSRepository,
+    LedgerDatabase,
+    LocalStore,
+    MediaDestination,
+)
 from trainset.errors import InputError, NotFound, SpecError
 
 TYPES: dict[str, type[Block]] = {
@@ -56,20 +70,32 @@ TYPES: dict[str, type[Block]] = {
     "b2-bucket": B2Bucket,
     "media-destination": MediaDestination,
     "ledger-database": LedgerDatabase,
+    "lakefs-repository": LakeFSRepository,
     "local-store": LocalStore,
     "secret": Secret,
 }
-FROM_ENVIRONMENT = """
+STORE = """
 [b2-credentials.default]
 key_id = "$B2_KEY_ID"
 application_key = "$B2_APPLICATION_KEY"
 endpoint = "$TRAINSET_S3_ENDPOINT"
 """
 OWN_KEY = "TRAINSET_SSE_C_KEY"
+LAKEFS = """
+[lakefs-repository.default]
+endpoint = "$LAKEFS_ENDPOINT"
+key_id = "$LAKEFS_ACCESS_KEY_ID"
+secret_key = "$LAKEFS_SECRET_ACCESS_KEY"
+repository = "$LAKEFS_REPOSITORY"
+"""
+NAMESPACE = "LAKEFS_STORAGE_NAMESPACE"
 
 
 def register_blocks(file: Path | None = None) -> int:
-    """Save the blocks of ``file``, or ``b2-credentials/default`` from the environment.
+    """Save the blocks of ``file``, or those that the environment describes.
+
+    The environment's: ``b2-credentials/default``, and ``lakefs-repository/default`` where
+    LAKEFS_REPOSITORY says which; that one alone where there is no B2_KEY_ID.
 
     Returns:
         The exit status: 0.
@@ -79,8 +105,7 @@ def register_blocks(file: Path | None = None) -> int:
     """
     where = str(file) if file else "the environment"
     try:
-        own = f'customer_key = "${OWN_KEY}"\n' if os.environ.get(OWN_KEY) else ""
-        text = file.read_text(encoding="utf-8") if file else FROM_ENVIRONMENT + own
+        text = file.read_text(encoding="utf-8") if file else _described(os.environ)
         wanted = tomllib.loads(text)
     except (OSError, tomllib.TOMLDecodeError) as err:
         raise InputError(f"{where} cannot be read ({err}); mend it and run again") from err
@@ -91,6 +116,18 @@ def register_blocks(file: Path | None = None) -> int:
         block.save(name, overwrite=True)
         print(f"saved {block._block_type_slug}/{name}")
     return 0
+
+
+def _described(environment: Mapping[str, str]) -> str:
+    """The blocks that the environment describes, as a file would have them."""
+    text = ""
+    if environment.get("B2_KEY_ID") or not environment.get("LAKEFS_REPOSITORY"):
+        own = f'customer_key = "${OWN_KEY}"\n' if environment.get(OWN_KEY) else ""
+        text += STORE + own
+    if environment.get("LAKEFS_REPOSITORY"):
+        place = f'storage_namespace = "${NAMESPACE}"\n' if environment.get(NAMESPACE) else ""
+        text += LAKEFS + place
+    return text
 
 
 def _build(wanted: Mapping[str, Any], environment: Mapping[str, str]) -> list[tuple[str, Block]]:

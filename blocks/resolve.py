@@ -6,11 +6,13 @@ from prefect.blocks.core import Block
 from pydantic import SecretStr
 
 from blocks.destination import MediaDestination
+from blocks.lakefs import LakeFSRepository
 from blocks.ledger import LedgerDatabase
 from trainset.errors import InputError, NotFound
 from trainset.model import Credentials
 from trainset.run.destinations import Destination
 from trainset.spec_media import BLOCK
+from trainset.versions.lakefs.access import LakeFSAccess
 
 
 def resolve_credentials(name: str | None) -> Credentials | None:
@@ -67,6 +69,27 @@ def resolve_ledger_url(name: str | None) -> SecretStr | None:
     if not isinstance(block, LedgerDatabase):
         raise InputError(f"ledger: {name}: this block is no ledger-database; name one that is")
     return block.url
+
+
+def resolve_versions(versions: str) -> tuple[str, LakeFSAccess | None]:
+    """Where ``versions`` of a spec says that they are kept, and the way there.
+
+    Args:
+        versions: ``block:<name>`` of a lakeFS repository gives ``lakefs://<repository>``; all else
+            comes back as it is, and how a server is reached is in the environment.
+    Raises:
+        NotFound: no such block on this Prefect server.
+        InputError: a block of another kind.
+    """
+    if not versions.startswith(BLOCK):
+        return versions, None
+    name = versions.removeprefix(BLOCK)
+    block = _load(name, "lakefs-repository", "write lakefs://<repository> after 'versions:'")
+    if not isinstance(block, LakeFSRepository):
+        raise InputError(
+            f"versions: {versions}: this block is no lakefs-repository; name one that is"
+        )
+    return block.url, block.to_access()
 
 
 def _load(name: str, slug: str, otherwise: str) -> Block:

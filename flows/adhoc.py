@@ -39,6 +39,7 @@ def run_replay(options: argparse.Namespace) -> int:
 
 def _dry_run(spec: DatasetSpec, options: argparse.Namespace) -> str:
     from flows.dataset_run import choose_files
+    from flows.resolved import resolved_aside
     from trainset.run.estimate import estimate_run
     from trainset.run.replay import count_letters
 
@@ -50,14 +51,15 @@ def _dry_run(spec: DatasetSpec, options: argparse.Namespace) -> str:
         replay=given.get("replay"),
         files=given.get("files", ()),
     )
-    about = {"only": choice["only"], "replay": choice["replay"] is not None}
+    spec, credentials, _, lakefs = resolved_aside(spec)
+    about = {"only": choice["only"], "replay": choice["replay"] is not None, "lakefs": lakefs}
     if any(source.from_.startswith(BLOCK) for source in spec.metadata):
         with managed_server():  # where the addresses of its databases are kept
             from tasks.secret_blocks import open_block
 
-            lines = estimate_run(spec, open_block=open_block, **about).lines()
+            lines = estimate_run(spec, credentials, open_block=open_block, **about).lines()
     else:
-        lines = estimate_run(spec, **about).lines()
+        lines = estimate_run(spec, credentials, **about).lines()
     if given.get("retry_dead"):
         fit, all_ = count_letters(spec, choice["retry_where"])
         lines.append(f"Dead letters: {fit:,} of {all_:,} are tried again.")
@@ -101,7 +103,7 @@ def _verify_estimate(spec: DatasetSpec, options: argparse.Namespace) -> str:
     from trainset.transfer.rates import load_rates
 
     rates = load_rates(options.rates)
-    credentials, destinations = resolved_aside(spec)
+    spec, credentials, destinations, lakefs = resolved_aside(spec)
     work = VerifyWork(
         run_id="dry-run",
         at=datetime.now(UTC),
@@ -111,6 +113,7 @@ def _verify_estimate(spec: DatasetSpec, options: argparse.Namespace) -> str:
         seed=options.seed,
         credentials=credentials,
         destinations=destinations,
+        lakefs=lakefs,
     )
     return estimate_verify(work, rates).text()
 
@@ -122,7 +125,10 @@ def tell(state: Any, spec: DatasetSpec) -> int:
         print(f"{spec.name}: failed: {outcome}", file=sys.stderr)
         print("The same command takes up the work where it stopped.", file=sys.stderr)
         return 1
-    print(read_text(spec, outcome))
+    from flows.resolved import resolved_aside  # late: it may ask a server for blocks
+
+    at = resolved_aside(spec)
+    print(read_text(at.spec, outcome, credentials=at.credentials, lakefs=at.lakefs))
     return outcome.exit_code
 
 

@@ -33,7 +33,7 @@ def run_collect(options: argparse.Namespace) -> int:
                 now=datetime.now(UTC),
                 keep_days=options.keep_days,
                 hidden=options.hidden,
-                credentials=resolved_aside(spec)[0],
+                credentials=resolved_aside(spec).credentials,
             )
         )
     if not isinstance(found, CollectReport):

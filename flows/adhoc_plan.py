@@ -18,7 +18,7 @@ def run_plan(options: argparse.Namespace) -> int:
     """Print what a transfer would move and cost; progress goes to stderr."""
     spec = load_spec(options.spec)
     rates = load_rates(options.rates)
-    credentials, destinations = resolved_aside(spec)
+    spec, credentials, destinations, lakefs = resolved_aside(spec)
     with tqdm(desc="listing", unit=" files", disable=None) as bar:
 
         def show(listed: int) -> None:
@@ -28,6 +28,7 @@ def run_plan(options: argparse.Namespace) -> int:
             spec,
             credentials,
             destinations=destinations,
+            lakefs=lakefs,
             now=datetime.now(UTC),
             bandwidth=options.bandwidth,
             rates=rates,

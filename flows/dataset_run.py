@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from prefect.runtime import flow_run
 
-from flows.resolved import credentials_of, destinations_of, ledger_url_of
+from flows.resolved import credentials_of, destinations_of, ledger_url_of, placed
 from trainset.errors import InputError
 from trainset.run.context import ReplayStage, RunContext
 from trainset.run.local import new_context, running
@@ -44,7 +44,7 @@ def dataset_run(
         retry_where, only, replay: as ``choose_files`` gives them.
         prefer: whose value counts where main moved and both changed it: main's (ours), the run's.
     """
-    dataset = load_spec(Path(spec))
+    dataset, lakefs = placed(load_spec(Path(spec)))
     context = new_context(
         dataset,
         run_id=f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{str(flow_run.id)[:8]}",
@@ -57,6 +57,7 @@ def dataset_run(
         replay=replay,
         prefer=prefer,
         destinations=destinations_of(dataset),
+        lakefs=lakefs,
         ledger_url=ledger_url_of(dataset),
         flow_run_id=str(flow_run.id),
     )

@@ -9,7 +9,7 @@ from prefect import flow
 from prefect.utilities.annotations import quote
 
 from flows.naming import run_name
-from flows.resolved import credentials_of, destinations_of
+from flows.resolved import credentials_of, destinations_of, placed
 from tasks.plan import plan_transfer_report
 from trainset.run.plan_report import Level, PlanReport
 from trainset.spec import load_spec
@@ -34,11 +34,12 @@ def plan_transfer(
         verify: Level of a verification whose calls are counted too. Left out: the spec's.
         sample: Share of objects that L3 and L4 read, 0 to 1. Left out: the spec's.
     """
-    dataset = load_spec(Path(spec))
+    dataset, lakefs = placed(load_spec(Path(spec)))
     return plan_transfer_report(
         quote(dataset),
         credentials=quote(credentials_of(dataset)),
         destinations=quote(destinations_of(dataset)),
+        lakefs=quote(lakefs),
         now=datetime.now(UTC),
         bandwidth=bandwidth,
         rates=rates,

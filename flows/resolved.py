@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from pydantic import SecretStr
 
 from trainset.model import Credentials
 from trainset.run.destinations import Destination
 from trainset.spec import DatasetSpec
 from trainset.spec_media import BLOCK
+from trainset.versions.lakefs.access import LakeFSAccess
 
 
 def has_blocks(spec: DatasetSpec) -> bool:
     """Whether the places of a spec are known to a Prefect server only."""
-    return spec.credentials is not None or bool(_named(spec))
+    return spec.credentials is not None or spec.versions.startswith(BLOCK) or bool(_named(spec))
+
+
+def placed(spec: DatasetSpec) -> tuple[DatasetSpec, LakeFSAccess | None]:
+    """The spec with the name of its lakeFS repository, and the way to that server.
+
+    None leaves the way to the environment.
+    """
+    if not spec.versions.startswith(BLOCK):
+        return spec, None
+    from blocks.resolve import resolve_versions  # late, as below
+
+    url, access = resolve_versions(spec.versions)
+    return spec.model_copy(update={"versions": url}), access
 
 
 def credentials_of(spec: DatasetSpec) -> Credentials | None:
@@ -43,14 +59,25 @@ def destinations_of(spec: DatasetSpec) -> dict[str, Destination]:
     return {to: resolve_destination(to) for to in named}
 
 
-def resolved_aside(spec: DatasetSpec) -> tuple[Credentials | None, dict[str, Destination]]:
-    """Credentials and destinations for a command that runs no flow; a server only if it must."""
+class Aside(NamedTuple):
+    """What a command that runs no flow takes from blocks; see ``placed``."""
+
+    spec: DatasetSpec
+    credentials: Credentials | None
+    destinations: dict[str, Destination]
+    lakefs: LakeFSAccess | None
+
+
+def resolved_aside(spec: DatasetSpec) -> Aside:
+    """All of it; a server is asked only if it must be."""
     if not has_blocks(spec):
-        return None, {}
+        return Aside(spec, None, {}, None)
     from flows.server import managed_server  # blocks lie on a server
 
     with managed_server():
-        return credentials_of(spec), destinations_of(spec)
+        credentials, destinations = credentials_of(spec), destinations_of(spec)
+        spec, lakefs = placed(spec)
+        return Aside(spec, credentials, destinations, lakefs)
 
 
 def _named(spec: DatasetSpec) -> list[str]:

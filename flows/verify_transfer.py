@@ -11,7 +11,7 @@ from prefect.states import Failed
 from prefect.utilities.annotations import quote
 
 from flows.naming import run_name
-from flows.resolved import credentials_of, destinations_of, ledger_url_of
+from flows.resolved import credentials_of, destinations_of, ledger_url_of, placed
 from tasks import verify as verify_tasks
 from trainset.run.verify_transfer import VerifyWork
 from trainset.spec import load_spec
@@ -41,7 +41,7 @@ def verify_transfer(
         from_manifest: A list of files (text, CSV or Parquet); only these are verified.
         files: Names (keys or source uris) beside those of from_manifest.
     """
-    dataset = load_spec(Path(spec))
+    dataset, lakefs = placed(load_spec(Path(spec)))
     now = datetime.now(UTC)
     work = VerifyWork(
         run_id=f"{now:%Y%m%d-%H%M%S}-{str(flow_run.id)[:8]}",
@@ -55,6 +55,7 @@ def verify_transfer(
         only=Only(manifest=from_manifest, files=tuple(files or ())),
         credentials=credentials_of(dataset),
         destinations=destinations_of(dataset),
+        lakefs=lakefs,
         ledger_url=ledger_url_of(dataset),
     )
     result = verify_tasks.verify_transfer(quote(work))

@@ -16,6 +16,7 @@ from trainset.run.plan_report import Level, PlanReport, plan_report
 from trainset.run.plan_text import plan_markdown
 from trainset.spec import DatasetSpec
 from trainset.transfer.rates import load_rates
+from trainset.versions.lakefs.access import LakeFSAccess
 
 
 @task(name="plan-transfer-report", task_run_name="plan-transfer-report", **RETRIED)
@@ -29,12 +30,14 @@ def plan_transfer_report(
     sample: float | None = None,
     credentials: Credentials | None = None,
     destinations: Destinations | None = None,
+    lakefs: LakeFSAccess | None = None,
 ) -> PlanReport:
     """List the sources and price what would move; nothing moves."""
     report = plan_report(
         spec,
         credentials,
         destinations=destinations,
+        lakefs=lakefs,
         now=now,
         bandwidth=bandwidth,
         rates=load_rates(rates),

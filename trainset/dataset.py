@@ -20,19 +20,27 @@ if TYPE_CHECKING:
     from trainset.transfer.ledger import Ledger
     from trainset.versions.base import Snapshot, TableChange
     from trainset.versions.diff import Diff, RowChange, RowDiff
+    from trainset.versions.lakefs.access import LakeFSAccess
 
 
-def open(url: str, ref: str = "main", *, credentials: Credentials | None = None) -> Dataset:
+def open(
+    url: str,
+    ref: str = "main",
+    *,
+    credentials: Credentials | None = None,
+    lakefs: LakeFSAccess | None = None,
+) -> Dataset:
     """Open a dataset at any ref, for reading.
 
     Args:
         url: the home: a folder, ``s3://bucket/prefix`` or ``b2://bucket/prefix``.
         ref: a branch, a tag, or a commit id (8 digits or more).
         credentials: of the bucket; None: from the environment (``B2_KEY_ID`` …).
+        lakefs: the way to the server that keeps its versions; None: from the environment.
     Raises:
         NotFound: no home there, or no such ref; close names are listed.
     """
-    home = open_home(url, credentials=credentials)
+    home = open_home(url, credentials=credentials, lakefs=lakefs)
     return Dataset(home, home.versions.snapshot(ref), ref)
 
 

@@ -21,6 +21,7 @@ from trainset.stores.pinned import get_pinned, open_pinned
 
 if TYPE_CHECKING:
     from trainset.versions.base import VersionStore
+    from trainset.versions.lakefs.access import LakeFSAccess
 
 CONFIG = "trainset.json"
 LAYOUT = 2  # the newest that is read; 1: versions in git, 2: on a lakeFS server
@@ -51,6 +52,7 @@ class Home:
     Args:
         credentials: of buckets that hold media outside the home; None: from the environment.
         options: how those buckets are used.
+        lakefs: the way to the lakeFS server; None: from the environment.
     """
 
     def __init__(
@@ -62,9 +64,10 @@ class Home:
         *,
         credentials: Credentials | None = None,
         options: StoreOptions | None = None,
+        lakefs: LakeFSAccess | None = None,
     ) -> None:
         self.url, self.store, self.state, self.config = url, store, state, config
-        self._credentials, self._options = credentials, options
+        self._credentials, self._options, self.lakefs = credentials, options, lakefs
         self._places: dict[str, ObjectStore] = {}
         self._guard = threading.Lock()
 
@@ -139,22 +142,24 @@ def open_home(
     create: bool = False,
     options: StoreOptions | None = None,
     versions: str | None = None,
+    lakefs: LakeFSAccess | None = None,
 ) -> Home:
     """Open the home at a folder, ``s3://bucket/prefix``, ``b2://…`` or ``lakefs://repository``.
 
     Args:
-        credentials: of the bucket; None: from the environment (``B2_KEY_ID`` …). Of a lakeFS server
-            they are always from there (``LAKEFS_ENDPOINT`` …).
+        credentials: of the bucket; None: from the environment (``B2_KEY_ID`` …).
         create: make a new home where there is none; else that is NotFound.
         options: how a bucket is used; None: the defaults.
         versions: ``git`` or ``lakefs://repository``, of a new home; None: git in a folder or
             bucket. A home that is there must have this one.
+        lakefs: the way to the lakeFS server that keeps the versions; None: from the environment
+            (``LAKEFS_ENDPOINT`` …).
     Raises:
         NotFound: there is no home here.
         InputError: the home was written by a newer layout, or is not as ``versions`` says.
     """
     if url.startswith(LAKEFS):
-        store, config = _open_on_lakefs(url, None, credentials, options, create=create)
+        store, config = _open_on_lakefs(url, None, credentials, options, lakefs, create=create)
     else:
         store = open_store(url, credentials, options)
         try:
@@ -166,7 +171,7 @@ def open_home(
                 text = encode_config(HomeConfig())
                 store.put(CONFIG, text, content_type="application/json")
             else:
-                _open_on_lakefs(versions, store, credentials, options, create=True)
+                _open_on_lakefs(versions, store, credentials, options, lakefs, create=True)
                 text = store.get(CONFIG)
         config = decode_config(text, url)
     if versions not in (None, config.versions):
@@ -181,6 +186,7 @@ def open_home(
         config,
         credentials=credentials,
         options=options,
+        lakefs=lakefs,
     )
 
 
@@ -210,6 +216,7 @@ def _open_on_lakefs(
     root: ObjectStore | None,
     credentials: Credentials | None,
     options: StoreOptions | None,
+    access: LakeFSAccess | None,
     *,
     create: bool,
 ) -> tuple[ObjectStore, HomeConfig]:
@@ -219,7 +226,7 @@ def _open_on_lakefs(
     def open_at(url: str) -> ObjectStore:
         return open_store(url, credentials, options)
 
-    repository = lakefs.open_repository(url)
+    repository = lakefs.open_repository(url, access)
     config = lakefs.find_config(repository)
     if config is None:
         if not create:

@@ -10,9 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 Stage = Literal["transfer", "metadata", "tables", "compute", "export"]
 Modality = Literal["image", "video", "audio", "document", "other"]
 GIT, LAKEFS = "git", "lakefs://"
-VERSIONS = (
-    r"^(git|lakefs://[a-z0-9][a-z0-9-]{2,62})$"  # where versions are kept: the home, a server
-)
+REPOSITORY = r"[a-z0-9][a-z0-9-]{2,62}"
+VERSIONS = rf"^(git|lakefs://{REPOSITORY})$"  # where versions are kept: the home, a server
 
 
 class Frozen(BaseModel):

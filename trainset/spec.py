@@ -108,7 +108,9 @@ class ExportSpec(SpecModel):
 class DatasetSpec(SpecModel):
     name: str = Field(pattern=NAME)
     home: str
-    versions: str = Field(default=GIT, description="git, in the home, or lakefs://<repository>")
+    versions: str = Field(
+        default=GIT, description="git, in the home, lakefs://<repository>, or block:<name> of one"
+    )
     credentials: str | None = Field(default=None, description="name of a Prefect block")
     media: tuple[MediaSource, ...] = Field(min_length=1)
     transfer: TransferSpec = TransferSpec()
@@ -123,9 +125,10 @@ class DatasetSpec(SpecModel):
     @field_validator("versions")
     @classmethod
     def _known_store(cls, value: str) -> str:
-        if not re.fullmatch(VERSIONS, value):
+        if not re.fullmatch(rf"{VERSIONS}|{BLOCK}.+", value):
             raise ValueError(
-                "write git, or lakefs://<repository> (3 to 63 lower-case letters, digits and '-')"
+                "write git, lakefs://<repository> (3 to 63 lower-case letters, digits and '-'), or "
+                "block:<name> of a lakefs-repository"
             )
         return value
 

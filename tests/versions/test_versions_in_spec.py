@@ -20,11 +20,13 @@ def test_versions_are_in_git_unless_the_spec_says_otherwise(tmp_path: Path) -> N
     spec = parse_spec({**BASE, "versions": "lakefs://street-scenes"}, folder=tmp_path)
     assert spec.versions == "lakefs://street-scenes"
     assert "versions: lakefs://street-scenes" in spec.to_yaml()
+    spec = parse_spec({**BASE, "versions": "block:street-scenes"}, folder=tmp_path)
+    assert spec.versions == "block:street-scenes"
 
 
-@pytest.mark.parametrize("value", ["svn", "lakefs://", "lakefs://Street", "lakefs://a/b"])
+@pytest.mark.parametrize("value", ["svn", "lakefs://", "lakefs://Street", "lakefs://a/b", "block:"])
 def test_other_words_are_refused_with_those_that_are_known(value: str, tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match=r"versions: .*write git, or lakefs://<repository>"):
+    with pytest.raises(SpecError, match=r"versions: .*write git, lakefs://<repository>"):
         parse_spec({**BASE, "versions": value}, folder=tmp_path)
 
 

@@ -22,6 +22,7 @@ from trainset.stores import open_source
 from trainset.stores.base import ObjectStore, ReadStore
 from trainset.tables.lance_store import LanceTableStore
 from trainset.transfer.selection import Only
+from trainset.versions.lakefs.access import LakeFSAccess
 
 if TYPE_CHECKING:
     from trainset.tables.base import Table
@@ -44,6 +45,7 @@ class RunContext(Frozen):
     flow_run_id: str | None = None  # the orchestrator's; None: it runs without one
     spec: DatasetSpec
     credentials: Credentials | None = None
+    lakefs: LakeFSAccess | None = None  # the server that keeps versions; None: the environment
     models: Path | None = None  # folder of model weights beside the known ones
     retry_failed: bool = False
     retry_dead: bool = False  # try files again that earlier runs gave up
@@ -70,6 +72,7 @@ class Run:
             create=True,
             options=self.spec.store_options,
             versions=None if self.spec.home.startswith(LAKEFS) else self.spec.versions,
+            lakefs=self.context.lakefs,
         )
         use_destinations(home, self.context.destinations)
         return home

@@ -26,6 +26,7 @@ from trainset.stores.atomic import can_clone
 from trainset.transfer.plan import Planner
 from trainset.transfer.route import Router
 from trainset.transfer.selection import Only, Selection
+from trainset.versions.lakefs.access import LakeFSAccess
 
 SECONDS_PER_FILE = 0.01  # listing, hashing, looking into and writing a small file
 BYTES_PER_S = 200e6  # one core hashing and writing
@@ -92,6 +93,7 @@ def estimate_run(
     spec: DatasetSpec,
     credentials: Credentials | None = None,
     *,
+    lakefs: LakeFSAccess | None = None,
     open_block: OpenBlock | None = None,
     only: Only | None = None,
     replay: bool = False,
@@ -103,7 +105,7 @@ def estimate_run(
         only: the files that the run is about; None: all.
         replay: those that are there already are looked at again.
     """
-    base = open_base(spec, credentials)
+    base = open_base(spec, credentials, lakefs)
     unlisted: dict[str, str] = {}
     planner = Planner(
         base.to_index(),

@@ -18,7 +18,9 @@ def export_work(context: RunContext, published: Published, name: str) -> Exporte
     """
     ref = published.tag or published.commit
     assert ref is not None, "flows export commits only"
-    dataset = open_dataset(context.spec.home, ref, credentials=context.credentials)
+    dataset = open_dataset(
+        context.spec.home, ref, credentials=context.credentials, lakefs=context.lakefs
+    )
     try:
         outcome = run_export(dataset, name, context.spec.exports[name])
     except InputError as err:

@@ -27,6 +27,7 @@ from trainset.run.media_rows import write_rows
 from trainset.run.reports import Exported, Published, StageReport
 from trainset.spec import DatasetSpec
 from trainset.transfer.selection import Only
+from trainset.versions.lakefs.access import LakeFSAccess
 from trainset.versions.rowmerge import Prefer
 
 
@@ -119,6 +120,7 @@ def new_context(
     retry_dead: bool = False,
     prefer: Prefer | None = None,
     destinations: Destinations | None = None,
+    lakefs: LakeFSAccess | None = None,
     ledger_url: SecretStr | None = None,
     flow_run_id: str | None = None,
     retry_where: str | None = None,
@@ -141,6 +143,7 @@ def new_context(
         retry_dead=retry_dead,
         prefer=prefer,
         destinations=destinations or {},
+        lakefs=lakefs,
         ledger_url=ledger_url,
     )
 

@@ -19,6 +19,7 @@ from trainset.transfer.base_index import BaseIndex
 from trainset.transfer.base_rows import BaseFiles, BaseRows
 from trainset.transfer.listing import list_source
 from trainset.transfer.pins import gone_pins
+from trainset.versions.lakefs.access import LakeFSAccess
 
 Progress = Callable[[int], None]  # gets the number of files listed so far
 Refused = Callable[[str, str, str], None]  # gets key, kind and reason
@@ -35,10 +36,12 @@ class Base(NamedTuple):
         return BaseRows({}) if self.media is None else BaseIndex.of_table(self.media)
 
 
-def open_base(spec: DatasetSpec, credentials: Credentials | None) -> Base:
+def open_base(
+    spec: DatasetSpec, credentials: Credentials | None, lakefs: LakeFSAccess | None
+) -> Base:
     """What a run would start from; a home that is not there yet holds nothing."""
     try:
-        home = open_home(spec.home, credentials=credentials)
+        home = open_home(spec.home, credentials=credentials, lakefs=lakefs)
     except NotFound:
         return Base(None, None)
     head = home.versions.head()

@@ -20,6 +20,7 @@ from trainset.transfer.cost import Cost, price
 from trainset.transfer.plan import Planner
 from trainset.transfer.rates import RateCard, load_rates
 from trainset.transfer.route import Router
+from trainset.versions.lakefs.access import LakeFSAccess
 
 SHOWN = 100
 Level = Literal["L0", "L1", "L2", "L3", "L4"]
@@ -97,6 +98,7 @@ def plan_report(
     spec: DatasetSpec,
     credentials: Credentials | None = None,
     *,
+    lakefs: LakeFSAccess | None = None,
     destinations: Destinations | None = None,
     now: datetime,
     bandwidth: str | None = None,
@@ -121,7 +123,7 @@ def plan_report(
         NotFound, AccessDenied, InputError: of a source, of the home, or the bandwidth.
     """
     bytes_per_s = slowest_rate(bandwidth or spec.transfer.bandwidth)
-    base = open_base(spec, credentials)
+    base = open_base(spec, credentials, lakefs)
     unlisted: dict[str, str] = {}
     unusable = 0
     shown: list[Unusable] = []

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from trainset.dataset import open as open_dataset
 from trainset.home import open_home
-from trainset.model import LeftOut, RunSummary
+from trainset.model import Credentials, LeftOut, RunSummary
 from trainset.report import text_summary, write_report
 from trainset.run.conflicts import unsettled
 from trainset.run.context import Run, RunContext, now
@@ -14,6 +14,7 @@ from trainset.run.examples import Examples, example_searches
 from trainset.run.left_out import known_left_out
 from trainset.run.reports import Exported, Published
 from trainset.spec import DatasetSpec
+from trainset.versions.lakefs.access import LakeFSAccess
 
 REPORT = "report.html"
 
@@ -70,9 +71,16 @@ def write_failed_summary(context: RunContext, error: BaseException) -> RunSummar
     return summary
 
 
-def read_text(spec: DatasetSpec, summary: RunSummary) -> str:
-    """What the terminal says at the end of a run."""
-    return open_home(spec.home).store.get(_place(summary, "summary.txt")).decode()
+def read_text(
+    spec: DatasetSpec,
+    summary: RunSummary,
+    *,
+    credentials: Credentials | None = None,
+    lakefs: LakeFSAccess | None = None,
+) -> str:
+    """What the terminal says at the end of a run; the home is opened as ``open_home`` does."""
+    home = open_home(spec.home, credentials=credentials, lakefs=lakefs)
+    return home.store.get(_place(summary, "summary.txt")).decode()
 
 
 def _write_pages(
@@ -82,7 +90,9 @@ def _write_pages(
     ref = summary.tag or summary.commit or summary.base
     dataset = None
     if ref is not None:
-        dataset = open_dataset(context.spec.home, ref, credentials=context.credentials)
+        dataset = open_dataset(
+            context.spec.home, ref, credentials=context.credentials, lakefs=context.lakefs
+        )
     examples = Examples() if dataset is None else example_searches(dataset, context.spec)
     searches, notes = examples.searches, (*examples.notes, *published.reasons)
     page = write_report(

@@ -52,7 +52,9 @@ def estimate_verify(work: VerifyWork, rates: RateCard | None = None) -> VerifyEs
         NotFound: no home, or no such ref.
     """
     spec, card = work.spec, rates or load_rates()
-    home = open_home(spec.home, credentials=work.credentials, options=spec.store_options)
+    home = open_home(
+        spec.home, credentials=work.credentials, options=spec.store_options, lakefs=work.lakefs
+    )
     dataset = Dataset(home, home.versions.snapshot(work.ref), work.ref)
     table = VerifyTable()
     try:

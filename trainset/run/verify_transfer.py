@@ -26,6 +26,7 @@ from trainset.transfer.ledger import open_ledger
 from trainset.transfer.selection import Only, Selection
 from trainset.transfer.verify import same_place, verify_files
 from trainset.transfer.verify_report import Expected, Level, Source, VerifyResult
+from trainset.versions.lakefs.access import LakeFSAccess
 
 SHOWN = 20  # faults in the terminal and in the UI; verify.json has all that are listed
 
@@ -60,6 +61,7 @@ class VerifyWork(Frozen):
     seed: int = 0
     only: Only = Only()  # by name; empty: all of the commit
     credentials: Credentials | None = None
+    lakefs: LakeFSAccess | None = None  # the server that keeps versions; None: the environment
     destinations: Destinations = Field(default_factory=dict)  # behind blocks that rules name
     ledger_url: SecretStr | None = None  # of a PostgreSQL ledger; None: TRAINSET_LEDGER, or a file
 
@@ -86,7 +88,9 @@ def verify_transfer(
         TransientError: a store failed too often; run again.
     """
     spec = work.spec
-    home = open_home(spec.home, credentials=work.credentials, options=spec.store_options)
+    home = open_home(
+        spec.home, credentials=work.credentials, options=spec.store_options, lakefs=work.lakefs
+    )
     origin = origin_of(spec, work.flow_run_id, task_run_id)
     dataset = Dataset(home, home.versions.snapshot(work.ref), work.ref)
     with (

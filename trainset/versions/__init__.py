@@ -22,7 +22,7 @@ def open_versions(home: Home) -> VersionStore:
     from trainset.versions.lakefs.home import open_repository
     from trainset.versions.lakefs.store import LakeFSVersions
 
-    repository = open_repository(home.config.versions)
+    repository = open_repository(home.config.versions, home.lakefs)
     versions = LakeFSVersions(repository, home.state / "cache" / "lakefs")
     versions.repair()
     return versions

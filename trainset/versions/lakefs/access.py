@@ -6,7 +6,7 @@ import os
 
 from pydantic import Field, SecretStr
 
-from trainset.errors import AccessDenied
+from trainset.errors import AccessDenied, InputError
 from trainset.model import Credentials, Frozen
 from trainset.stores.endpoint import normal_endpoint
 
@@ -28,11 +28,26 @@ class LakeFSAccess(Frozen):
     @property
     def url(self) -> str:
         """The server itself: its S3 gateway answers here, its API below /api/v1."""
-        return normal_endpoint(self.endpoint.strip().rstrip("/").removesuffix("/api/v1"))
+        return server_of(self.endpoint)
 
     def gateway(self) -> Credentials:
         """The same key, for the S3 gateway."""
         return Credentials(key_id=self.key_id, application_key=self.secret_key, endpoint=self.url)
+
+
+def server_of(endpoint: str) -> str:
+    """The server of an endpoint, without ``/api/v1``, which lakeFS's own tools ask for.
+
+    Raises:
+        InputError: it is no address of a server.
+    """
+    try:
+        return normal_endpoint(endpoint.strip().rstrip("/").removesuffix("/api/v1"))
+    except InputError as err:
+        raise InputError(
+            f"{endpoint!r} is no lakeFS server; it reads https://lakefs.example.com, or "
+            "http://host:port"
+        ) from err
 
 
 def access_from_environment() -> LakeFSAccess:

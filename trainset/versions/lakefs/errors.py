@@ -60,7 +60,10 @@ def explain(reply: Reply, *, what: str, endpoint: str) -> TrainsetError:
     said = f"lakeFS at {endpoint} refuses to {what}: {message}"
     lower = message.lower()
     if status == 401:
-        return KeyRefused(f"{said}; check LAKEFS_ACCESS_KEY_ID and LAKEFS_SECRET_ACCESS_KEY")
+        return KeyRefused(
+            f"{said}; check LAKEFS_ACCESS_KEY_ID and LAKEFS_SECRET_ACCESS_KEY, or the block that "
+            "the spec names"
+        )
     if "bad path traversal" in lower or (status == 403 and "forbidden" in lower.split()[:1]):
         return AccessDenied(
             f"{said}; add the folder to blockstore.local.allowed_external_prefixes of the server, "
