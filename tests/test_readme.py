@@ -75,6 +75,8 @@ HOW = {
     "trainset log out/demo": HOME,
     "trainset show out/demo --ref v1": HOME,
     "trainset diff out/demo v1 main --format json": HOME,
+    "trainset diff out/demo v1 main --table media": HOME,
+    "trainset diff out/demo v1 main --out out/diff.html": HOME,
     "trainset verify out/demo": HOME,
     "trainset dead-letters out/demo": HOME,
     "prefect server start": SERVE,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from trainset.compute.base import Function
@@ -13,13 +12,13 @@ from trainset.home import Home, open_home
 from trainset.model import Commit, Credentials
 
 if TYPE_CHECKING:
+    from trainset.dataset_diff import DatasetDiff
     from trainset.tables.base import Table
     from trainset.tables.lineage import Lineage
     from trainset.tables.trace import Trace
     from trainset.tables.view import TableView
     from trainset.transfer.ledger import Ledger
-    from trainset.versions.base import Snapshot, TableChange
-    from trainset.versions.diff import Diff, RowChange, RowDiff
+    from trainset.versions.base import Snapshot
     from trainset.versions.lakefs.access import LakeFSAccess
 
 
@@ -99,6 +98,8 @@ class Dataset:
 
     def diff(self, other_ref: str) -> DatasetDiff:
         """How this commit differs from ``other_ref`` (the older one), by row. Raises NotFound."""
+        from trainset.dataset_diff import DatasetDiff
+
         older = Dataset(self.home, self.home.versions.snapshot(other_ref), other_ref)
         return DatasetDiff(older, self)
 
@@ -146,54 +147,3 @@ class Dataset:
             return decode_function(self.snapshot.read(function_path(fn_id)))
         except NotFound:
             return None
-
-
-class DatasetDiff:
-    """What changed from one commit to another; prints as one line a table."""
-
-    def __init__(self, old: Dataset, new: Dataset) -> None:
-        self.old, self.new = old, new
-
-    def __repr__(self) -> str:
-        old, new = self.old, self.new
-        head = f"{old.ref} ({old.commit.id[:12]}) -> {new.ref} ({new.commit.id[:12]})"
-        lines = [
-            f"{change.table}: {change.added} added, {change.removed} removed, "
-            f"{change.changed} changed, {change.recomputed} computed again"
-            for change in self.tables
-        ]
-        return "\n".join([head, *(lines or ["no row differs"])])
-
-    @property
-    def tables(self) -> Sequence[TableChange]:
-        """Counts of every table that differs, by name."""
-        return self._counts.tables
-
-    def summary(self) -> dict[str, dict[str, int]]:
-        """Rows added, removed, changed and computed again (``recomputed``), by table."""
-        return self._counts.summary()
-
-    def rows(self, table: str) -> RowDiff:
-        """The row ids behind the counts of one table."""
-        from trainset.versions.diff import diff_tables
-
-        return diff_tables(self._side(self.old, table), self._side(self.new, table))
-
-    def changed(self, table: str, *, limit: int = 1000) -> list[RowChange]:
-        """Changed rows with the columns that differ, before and after; at most ``limit``."""
-        from trainset.versions.diff import changed_columns
-
-        old, new = self._side(self.old, table), self._side(self.new, table)
-        if old is None or new is None:
-            return []
-        return changed_columns(table, old, new, self.rows(table).changed, limit=limit)
-
-    @cached_property
-    def _counts(self) -> Diff:
-        from trainset.versions.diff import diff_snapshots
-
-        return diff_snapshots(self.old.snapshot, self.new.snapshot)
-
-    @staticmethod
-    def _side(dataset: Dataset, table: str) -> Table | None:
-        return dataset.open_table(table) if table in dataset.tables() else None

@@ -9,7 +9,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
+from services.small_home import make_small_home, picture
 
 from trainset.cli import main
 from trainset.identity import row_id
@@ -96,6 +98,55 @@ def test_diff_counts_rows_between_two_refs(run: Run, home_url: str) -> None:
     assert [(t["table"], t["added"]) for t in found["tables"]] == [("annotations", 1), ("media", 1)]
     _, out, _ = run("diff", home_url, "v1")
     assert out.startswith("v1 (")
+    _, out, _ = run("diff", home_url, "v1", "v1")
+    assert "no row differs" in out
+
+
+def test_diff_lists_rows_of_a_table_up_to_a_limit_that_is_said(run: Run, home_url: str) -> None:
+    asked = ("diff", home_url, "v2", "v1", "--table", "media")
+    assert as_json(run(*asked, "--format", "json")) == [
+        {
+            "table": "media",
+            "how": "removed",
+            "row_id": row_id("cam/4.jpg"),
+            "key": "cam/4.jpg",
+            "column": None,
+            "before": None,
+            "after": None,
+        }
+    ]
+    status, out, err = run(*asked)
+    assert (status, err) == (0, "")
+    assert out.splitlines()[2].split() == ["how", "key"]
+    assert out.splitlines()[4].split() == ["removed", "cam/4.jpg"]
+
+
+def test_a_limit_of_diff_says_what_it_leaves_out(run: Run, tmp_path: Path) -> None:
+    small = make_small_home(str(tmp_path / "home"))
+    small.commit("run-2", {f"new/{n}.png": picture(n) for n in range(21)}, [])
+    asked = ("diff", small.home.url, "v1", "--table", "media")
+    _, out, err = run(*asked)
+    assert out.count("added") == 20
+    assert err == "trainset: 20 of 21 rows added; say --limit 21 for all\n"
+    assert run(*asked, "--limit", "21")[2] == ""
+    assert len(as_json(run(*asked, "--format", "json"))) == 21
+
+
+def test_diff_writes_a_page_or_every_row(run: Run, home_url: str, tmp_path: Path) -> None:
+    page, rows = tmp_path / "diff.html", tmp_path / "diff.parquet"
+    status, _, err = run("diff", home_url, "v1", "--out", str(page))
+    assert status == 0
+    assert str(page) in err
+    assert "cam/4.jpg" in page.read_text()
+    _, out, _ = run("diff", home_url, "v1", "--out", str(rows), "--format", "json")
+    assert json.loads(out)["lines"] == 2
+    lines = pq.read_table(rows).to_pylist()
+    assert {(line["table"], line["how"]) for line in lines} == {
+        ("annotations", "added"),
+        ("media", "added"),
+    }
+    with pytest.raises(SystemExit):
+        run("diff", home_url, "v1", "--out", str(tmp_path / "diff.txt"))
 
 
 def test_lineage_tells_where_a_row_comes_from(run: Run, home_url: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from trainset.cli import commands, files
+from trainset.cli import changes, commands, files
 
 _WHERE = (
     "SQL condition; a dotted name of another table means that some row of it fits: "
@@ -52,10 +52,21 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     show = command("show", commands.show, "one commit: its tables and how far columns are filled")
     show.add_argument("at", nargs="?", metavar="REF", help="the same as --ref")
 
-    diff = command("diff", commands.diff, "rows that differ between two versions", ref=False)
+    diff = command("diff", changes.diff, "rows that differ between two versions", ref=False)
     diff.add_argument("old", metavar="A", help="the older ref")
     diff.add_argument("new", metavar="B", nargs="?", help="the newer ref (--ref, or main)")
     diff.add_argument("--ref", default="main", help="the newer ref")
+    shown = diff.add_mutually_exclusive_group()
+    shown.add_argument("--table", help="its rows, each column that differs with both values")
+    shown.add_argument(
+        "--out",
+        type=_page_or_parquet,
+        metavar="FILE",
+        help="write it all: a page with pictures (.html), or every row (.parquet)",
+    )
+    diff.add_argument(
+        "--limit", type=_count, help="of --table: at most so many rows of a kind (table: 20)"
+    )
 
     export = command("export", commands.export, "write a training export of a version")
     export.add_argument(
@@ -92,7 +103,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     verify.add_argument("--seed", type=int, default=0, help="draws the sample (0)")
 
     rollback = command(
-        "rollback", commands.rollback, "make main hold what an older version holds", ref=False
+        "rollback", changes.rollback, "make main hold what an older version holds", ref=False
     )
     rollback.add_argument("--to", required=True, metavar="REF", help="the version to go back to")
 
@@ -123,6 +134,13 @@ def _sample(text: str) -> float | None:
     if value <= 0 or (share and value > 1) or (value > 1 and value != int(value)):
         raise argparse.ArgumentTypeError(f"{text} is no sample: write 300, 1% or 0.01")
     return None if share and value == 1 else value
+
+
+def _page_or_parquet(text: str) -> Path:
+    path = Path(text)
+    if path.suffix not in (".html", ".parquet"):
+        raise argparse.ArgumentTypeError(f"{text} is neither .html nor .parquet; name one of them")
+    return path
 
 
 def _positive(text: str) -> int:

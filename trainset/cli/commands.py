@@ -14,7 +14,7 @@ from trainset.cli.output import Answer
 from trainset.dataset import Dataset
 from trainset.dataset import open as open_dataset
 from trainset.errors import InputError, NotFound
-from trainset.report.wording import many, size
+from trainset.report.wording import many, reason_and_step, size
 from trainset.tables.schema import is_computed_part
 
 if TYPE_CHECKING:
@@ -78,13 +78,6 @@ def show(options: argparse.Namespace) -> Answer:
     return Answer({"commit": dataset.commit, "tables": tables}, rows, title)
 
 
-def diff(options: argparse.Namespace) -> Answer:
-    found = open_dataset(options.home, options.new or options.ref).diff(options.old)
-    rows = [change.model_dump() for change in found.tables]
-    data = {"old": found.old.commit.id, "new": found.new.commit.id, "tables": rows}
-    return Answer(data, rows, repr(found).splitlines()[:1])
-
-
 def export(options: argparse.Namespace) -> Answer:
     from trainset.export import run_export
 
@@ -143,20 +136,15 @@ def verify(options: argparse.Namespace) -> Answer:
         f"root hash: {report.root_hash}, {root}"
         if all(fault.kind != "root-hash" for fault in report.faults)
         else f"root hash: {report.root_hash}, not the commit's",
-        many(len(report.faults), "fault") if report.faults else "all of it is what the commit says",
-        "",
+        many(len(report.faults), "fault") if report.faults else "what was read is as it should be",
     ]
     data = {"ok": report.ok, "said": report.said, **report.model_dump()}
-    rows = [fault.model_dump() for fault in report.faults]
-    return Answer(data, rows, title, max_cell=400, status=0 if report.ok else 1)
-
-
-def rollback(options: argparse.Namespace) -> Answer:
-    from trainset.home import open_home
-
-    commit = open_home(options.home).versions.rollback(options.to)
-    say(f"main now holds what {options.to} holds; its history stays")
-    return Answer(commit, [{"commit": commit.id, "message": commit.message}])
+    rows = []
+    for fault in report.faults:
+        what, step = reason_and_step(fault.reason)
+        rows.append({"what": fault.key, "kind": fault.kind, "found": what, "next": step})
+    title += [""] if rows else []
+    return Answer(data, rows, title, max_cell=160, empty="", status=0 if report.ok else 1)
 
 
 def say(text: str) -> None:
@@ -190,8 +178,11 @@ def _readable(
     rows: Sequence[Mapping[str, Any]], options: argparse.Namespace
 ) -> Sequence[Mapping[str, Any]]:
     """For people, and where no columns were asked for: without empty columns."""
-    if options.format != "table" or options.select:
-        return rows
+    return rows if options.format != "table" or options.select else without_empty(rows)
+
+
+def without_empty(rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """The rows without columns in which none has a value."""
     used = {name for row in rows for name, value in row.items() if value is not None}
     return [{name: value for name, value in row.items() if name in used} for row in rows]
 

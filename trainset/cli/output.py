@@ -28,6 +28,7 @@ class Answer:
         title: lines above the table, for people only.
         status: exit status.
         max_cell: characters of a cell in the table.
+        empty: what people read in place of a table without rows.
     """
 
     data: Any
@@ -35,6 +36,7 @@ class Answer:
     title: Sequence[str] = field(default=())
     status: int = 0
     max_cell: int = MAX_CELL
+    empty: str = "no rows"
 
     def as_rows(self) -> Sequence[Mapping[str, Any]]:
         if self.rows is not None:
@@ -55,7 +57,10 @@ def print_answer(answer: Answer, format_: str) -> None:
     else:
         for line in answer.title:
             print(line)
-        _print_table(answer.as_rows(), answer.max_cell)
+        if rows := answer.as_rows():
+            _print_table(rows, answer.max_cell)
+        elif answer.empty:
+            print(answer.empty)
     sys.stdout.flush()
 
 
@@ -70,9 +75,6 @@ def _print_csv(rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _print_table(rows: Sequence[Mapping[str, Any]], max_cell: int) -> None:
-    if not rows:
-        print("no rows")
-        return
     names = _names(rows)
     cells = [[_cell(row.get(name), max_cell) for name in names] for row in rows]
     widths = [max(map(len, column)) for column in zip(names, *cells, strict=True)]

@@ -52,6 +52,17 @@ def thumbnail_column(columns: Iterable[ColumnInfo]) -> str | None:
     return next((c.name for c in columns if c.operator == "thumbnail"), None)
 
 
+def cards_of(dataset: Dataset, keys: Iterable[str]) -> list[Card]:
+    """The media of these keys, in order of key, without labels; unknown keys are passed over."""
+    quoted = ", ".join("'" + key.replace("'", "''") + "'" for key in sorted(set(keys)))
+    if not quoted:
+        return []
+    view = dataset.table("media").where(f"key IN ({quoted})")
+    thumb = thumbnail_column(view.columns)
+    media = view.select([*_MEDIA, *([thumb] if thumb else [])]).to_arrow().sort_by("key")
+    return [_card(row, (), thumb) for row in media.to_pylist()]
+
+
 def _labels(dataset: Dataset) -> pa.Table:
     try:
         return dataset.table("annotations").select(list(_LABELS)).to_arrow()

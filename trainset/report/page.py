@@ -17,11 +17,12 @@ from trainset.report.alignment import (
     quarantine_rows,
     source_rows,
 )
-from trainset.report.facts import gather_facts, thumbnail_column
+from trainset.report.facts import cards_of, gather_facts
 from trainset.report.howto import in_terminal, open_dataset, open_export
 from trainset.report.markdown_transfer import LEVELS
-from trainset.report.model import Card, DatasetFacts, Search
+from trainset.report.model import DatasetFacts, Search
 from trainset.report.plot import class_plot
+from trainset.report.templates import page_templates
 from trainset.report.thumbs import draw_thumbs
 from trainset.spec import DatasetSpec, ExportSpec
 from trainset.versions.gate import Check
@@ -101,21 +102,12 @@ def render(
     provenance: str | None = None,
 ) -> str:
     """The page from facts that are gathered already; pure."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
     bars, rarer = class_bars(align_report)
-    environment = Environment(
-        loader=PackageLoader("trainset.report", "."),
-        autoescape=True,  # keys, labels and errors come from outside
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_templates()
     environment.filters |= {
-        "size": wording.size,
         "took": wording.took,
-        "short": wording.short,
         "split_reason": wording.reason_and_step,
         "kind_title": wording.kind_title,
         "sum_lengths": lambda groups: sum(len(items) for _, items in groups),
@@ -153,7 +145,6 @@ def render(
         max_hits=HITS,
         max_classes=CLASSES,
         max_rows=ROWS,
-        many=wording.many,
     )
 
 
@@ -166,31 +157,6 @@ def _thumbs(dataset: Dataset, facts: DatasetFacts, searches: Iterable[Search]) -
     """Thumbnails of the answers first, then of the contact sheet, up to ``MAX_THUMBS``."""
     wanted = {hit.key for search in searches for hit in search.hits[:HITS]}
     wanted |= {search.query for search in searches if search.kind == "image"}
-    cards = {card.key: card for card in _answers(dataset, wanted)}
+    cards = {card.key: card for card in cards_of(dataset, wanted)}
     cards |= {card.key: card for card in facts.cards}
     return draw_thumbs(list(cards.values())[:MAX_THUMBS], dataset.home.read_media)
-
-
-def _answers(dataset: Dataset, keys: set[str]) -> list[Card]:
-    if not keys:
-        return []
-    quoted = ", ".join("'" + key.replace("'", "''") + "'" for key in sorted(keys))
-    view = dataset.table("media")
-    thumb = thumbnail_column(view.columns)
-    columns = ["key", "uri", "version_id", "sha256", "mime", "modality", "size"]
-    columns += [thumb] if thumb else []
-    rows = view.where(f"key IN ({quoted})").select(columns).to_arrow().sort_by("key").to_pylist()
-    return [
-        Card(
-            key=row["key"],
-            uri=row["uri"],
-            version_id=row["version_id"],
-            sha256=row["sha256"],
-            mime=row["mime"] or "",
-            modality=row["modality"] or "other",
-            size=row["size"] or 0,
-            detail="",
-            thumb=row[thumb] if thumb else None,
-        )
-        for row in rows
-    ]

@@ -68,7 +68,7 @@ class Table(Protocol):
         """
         ...
 
-    def unlike(self, others: Sequence[Table], columns: Sequence[str]) -> list[pa.Table]:
+    def unlike(self, others: Sequence[Table], columns: Sequence[str]) -> list[pa.RecordBatchReader]:
         """Rows of this table and of each of ``others``, less those that surely are the same in all.
 
         To compare versions of one table without reading what they share. How many rows are left

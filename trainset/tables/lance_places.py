@@ -32,10 +32,12 @@ def read_ids(dataset: Any, ids: pa.Array, columns: Sequence[str]) -> Iterator[pa
     yield from _read_at(dataset, np.sort(stored["_rowaddr"].filter(hit).to_numpy()), columns)
 
 
-def read_unlike(datasets: Sequence[Any], columns: Sequence[str]) -> list[pa.Table]:
+def read_unlike(
+    datasets: Sequence[Any], columns: Sequence[str]
+) -> list[tuple[pa.Schema, Iterator[pa.RecordBatch]]]:
     """Of each dataset the rows, less those that lie at the same place of the same files in all.
 
-    ``columns`` that a dataset lacks are not in its table.
+    ``columns`` that a dataset lacks are not in its batches.
     """
     common = _common_fragments(datasets, columns)
     grid = _Grid(common)
@@ -45,8 +47,7 @@ def read_unlike(datasets: Sequence[Any], columns: Sequence[str]) -> list[pa.Tabl
     for dataset, mine in zip(datasets, alive, strict=True):
         names = [name for name in columns if name in dataset.schema.names]
         schema = pa.schema([dataset.schema.field(name) for name in names])
-        found = list(_read_places(dataset, grid, mine & ~everywhere, names))
-        read.append(pa.Table.from_batches(found, schema))
+        read.append((schema, _read_places(dataset, grid, mine & ~everywhere, names)))
     return read
 
 

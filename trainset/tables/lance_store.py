@@ -72,13 +72,20 @@ class LanceTable:
         schema = pa.schema([self.schema.field(name) for name in names])
         return pa.RecordBatchReader.from_batches(schema, batches())
 
-    def unlike(self, others: Sequence[Table], columns: Sequence[str]) -> list[pa.Table]:
+    def unlike(self, others: Sequence[Table], columns: Sequence[str]) -> list[pa.RecordBatchReader]:
         tables = [self, *others]
         sides = [table.dataset for table in tables if isinstance(table, LanceTable)]
-        if len(sides) == len(tables):
+        if len(sides) < len(tables):
+            return [t.scan([c for c in columns if c in t.schema.names]) for t in tables]
+
+        def told(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             with self._errors():
-                return lance_places.read_unlike(sides, columns)
-        return [t.scan([c for c in columns if c in t.schema.names]).read_all() for t in tables]
+                yield from batches
+
+        with self._errors():
+            found = lance_places.read_unlike(sides, columns)
+        readers = [pa.RecordBatchReader.from_batches(schema, told(b)) for schema, b in found]
+        return readers
 
     def upsert(
         self, rows: pa.Table, *, key: str = "row_id", empty: Sequence[str] = ()

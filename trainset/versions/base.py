@@ -38,13 +38,48 @@ class MainMoved(ConflictError):
 
 
 class TableChange(Frozen):
-    """How one table differs between two commits, by row."""
+    """How one table differs between two commits, by row.
+
+    Attributes:
+        fate: ``new`` and ``gone`` tables are in one of the commits only.
+        columns_added, columns_removed: computed ones too; of a table that both have.
+        columns_retyped: ``width: int32 to int64``.
+    """
 
     table: str
     added: int = 0
     removed: int = 0
     changed: int = 0
     recomputed: int = 0
+    fate: Literal["both", "new", "gone"] = "both"
+    columns_added: tuple[str, ...] = ()
+    columns_removed: tuple[str, ...] = ()
+    columns_retyped: tuple[str, ...] = ()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return {how: getattr(self, how) for how in ("added", "removed", "changed", "recomputed")}
+
+    @property
+    def schema_said(self) -> str:
+        """``new columns: clip; columns gone: ocr``; empty where the columns are the same."""
+        facts = {"both": [], "new": ["a new table"], "gone": ["the table is gone"]}[self.fate]
+        for what, columns in (
+            ("new columns", self.columns_added),
+            ("columns gone", self.columns_removed),
+            ("columns of another type", self.columns_retyped),
+        ):
+            facts += [f"{what}: {', '.join(columns)}"] if columns else []
+        return "; ".join(facts)
+
+    @property
+    def said(self) -> str:
+        """``media: 2 added, 0 removed, 1 changed, 0 computed again; new columns: clip``."""
+        counts = (
+            f"{self.table}: {self.added:,} added, {self.removed:,} removed, "
+            f"{self.changed:,} changed, {self.recomputed:,} computed again"
+        )
+        return "; ".join(filter(None, (counts, self.schema_said)))
 
 
 class FileCheck(Frozen):

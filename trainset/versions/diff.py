@@ -1,21 +1,21 @@
-"""How the rows of two commits differ: counts per table, and which rows and columns."""
+"""How two commits differ, by row: counts per table, the ids behind them, columns new and gone.
+
+Rows are compared by fingerprint, in parts, so that memory does not grow with the table.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from trainset.model import Frozen
 from trainset.tables.base import Table, TableStore
-from trainset.tables.schema import FINGERPRINTS
 from trainset.versions.base import Snapshot, TableChange
-from trainset.versions.rowapply import rows_of
-from trainset.versions.rowmerge import key_of
-from trainset.versions.rowstate import align, cell_parts, computed_columns, slim
+from trainset.versions.rowparts import ROWS_AT_ONCE, slim_parts
+from trainset.versions.rowstate import align, computed_columns, own_columns
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,17 @@ class RowDiff:
     recomputed: pa.Array
     cells: dict[str, pa.Array] = field(default_factory=dict)
 
-    def counts(self, table: str) -> TableChange:
-        return TableChange(
-            table=table,
-            added=len(self.added),
-            removed=len(self.removed),
-            changed=len(self.changed),
-            recomputed=len(self.recomputed),
+    def __add__(self, other: RowDiff) -> RowDiff:
+        none = pa.array([], pa.string())
+        return RowDiff(
+            added=pa.concat_arrays([self.added, other.added]),
+            removed=pa.concat_arrays([self.removed, other.removed]),
+            changed=pa.concat_arrays([self.changed, other.changed]),
+            recomputed=pa.concat_arrays([self.recomputed, other.recomputed]),
+            cells={
+                n: pa.concat_arrays([self.cells.get(n, none), other.cells.get(n, none)])
+                for n in dict.fromkeys([*self.cells, *other.cells])
+            },
         )
 
 
@@ -52,21 +56,25 @@ class Diff(Frozen):
 
     def summary(self) -> dict[str, dict[str, int]]:
         """Rows added, removed, changed and computed again, by table."""
-        return {change.table: change.model_dump(exclude={"table"}) for change in self.tables}
-
-
-@dataclass(frozen=True)
-class RowChange:
-    """One changed row: its key, and per column the value before and after."""
-
-    row_id: str
-    key: str
-    columns: dict[str, tuple[Any, Any]]
+        return {change.table: change.counts for change in self.tables}
 
 
 def diff_tables(before: Table | None, after: Table | None) -> RowDiff:
     """Compare by fingerprints; None stands for a table that is not there."""
-    ids, (old, new) = align(slim([before, after]))
+    first, *others = diff_parts(before, after)
+    return sum(others, first)
+
+
+def diff_parts(
+    before: Table | None, after: Table | None, *, rows_at_once: int = ROWS_AT_ONCE
+) -> Iterator[RowDiff]:
+    """As ``diff_tables``, in parts: together they are the whole."""
+    for views in slim_parts([before, after], rows_at_once=rows_at_once):
+        yield _diff(views)
+
+
+def _diff(views: list[pa.Table]) -> RowDiff:
+    ids, (old, new) = align(views)
     stayed = old.present & new.present
     changed = stayed & (old.row != new.row)
     cells = {column: stayed & ~new.same_cells(old, column) for column in new.cells}
@@ -74,7 +82,7 @@ def diff_tables(before: Table | None, after: Table | None) -> RowDiff:
     for differs in cells.values():
         recomputed |= differs & ~changed
 
-    def pick(mask: np.ndarray[Any, np.dtype[np.bool_]]) -> pa.Array:
+    def pick(mask: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> pa.Array:
         return ids.filter(pa.array(mask))
 
     return RowDiff(
@@ -101,7 +109,7 @@ def diff_snapshots(
         new = open_table(after, name, tables)
         if old is not None and new is not None and old.location == new.location:
             continue  # the same table at the same version
-        change = diff_tables(old, new).counts(name)
+        change = count_table(name, old, new)
         if change != TableChange(table=name):
             changes.append(change)
     return Diff(
@@ -111,31 +119,35 @@ def diff_snapshots(
     )
 
 
+def count_table(name: str, before: Table | None, after: Table | None) -> TableChange:
+    """How one table differs, counted; None stands for a table that is not there."""
+    counts = dict.fromkeys(("added", "removed", "changed", "recomputed"), 0)
+    for part in diff_parts(before, after):
+        for how in counts:
+            counts[how] += len(getattr(part, how))
+    if before is None or after is None:
+        return TableChange(table=name, fate="new" if before is None else "gone", **counts)
+    old, new = _types(before), _types(after)
+    return TableChange(
+        table=name,
+        columns_added=tuple(n for n in new if n not in old),
+        columns_removed=tuple(n for n in old if n not in new),
+        columns_retyped=tuple(
+            f"{n}: {old[n]} to {new[n]}" for n in new if n in old and old[n] != new[n]
+        ),
+        **counts,
+    )
+
+
+def _types(table: Table) -> dict[str, str]:
+    """Type by column, computed ones too, without what is kept beside them."""
+    names = table.schema.names
+    columns = [*own_columns(names), *computed_columns(names)]
+    return {name: str(table.schema.field(name).type) for name in names if name in columns}
+
+
 def open_table(snapshot: Snapshot | None, name: str, tables: TableStore) -> Table | None:
     """A table of a commit, or None where the commit has none of that name."""
     if snapshot is None or name not in snapshot.tables():
         return None
     return tables.open(snapshot.table(name))
-
-
-def changed_columns(
-    table: str, before: Table, after: Table, ids: Sequence[str] | pa.Array, *, limit: int = 1000
-) -> list[RowChange]:
-    """Which columns of changed rows differ, with both values; at most ``limit`` rows."""
-    wanted = pa.array(ids, pa.string()).slice(0, limit)
-    names = [n for n in after.schema.names if n in before.schema.names]
-    computed = {part for c in computed_columns(after.schema.names) for part in cell_parts(c)}
-    prints = FINGERPRINTS.get(table, ())
-    user = [n for n in names if n not in computed and n not in ("row_id", "row_fp")]
-    shown = [n for n in user if n in prints] if prints else user
-    columns = ["row_id", *dict.fromkeys([*shown, *(n for n in ("key",) if n in names)])]
-    old = rows_of(before, wanted, columns).to_pylist()
-    new = rows_of(after, wanted, columns).to_pylist()
-    return [
-        RowChange(
-            row_id=now["row_id"],
-            key=key_of(now),
-            columns={n: (was[n], now[n]) for n in shown if was[n] != now[n]},
-        )
-        for was, now in zip(old, new, strict=True)
-    ]

@@ -84,7 +84,7 @@ def _add_rows(
         if (before := previous.get(name)) is None:
             rows = table.scan(columns).read_all()
         else:  # what lies at one place in both has one uri, which is known
-            rows = table.unlike([before], ["row_id", *columns])[0]
+            rows = table.unlike([before], ["row_id", *columns])[0].read_all()
         previous[name] = table
         _add_uris(versions, rows.to_batches(), reach)
 

@@ -32,6 +32,12 @@ def computed_columns(names: Sequence[str]) -> list[str]:
     return [n for n in names if all(n + part in known for part in PARTS)]
 
 
+def own_columns(names: Sequence[str]) -> list[str]:
+    """The user's columns: neither computed nor kept for comparing rows."""
+    computed = {part for column in computed_columns(names) for part in cell_parts(column)}
+    return [n for n in names if n not in computed and n not in ("row_id", "row_fp")]
+
+
 def cell_parts(column: str) -> list[str]:
     """The four columns that a computed column stands as."""
     return [column, *(column + part for part in PARTS)]
@@ -53,12 +59,17 @@ def slim(tables: Sequence[Table | None]) -> list[pa.Table]:
 
     Rows that all of them share are left out where the engine can tell without reading them.
     """
+    return [reader.read_all() for reader in slim_readers(tables)]
+
+
+def slim_readers(tables: Sequence[Table | None]) -> list[pa.RecordBatchReader]:
+    """As ``slim``, batch by batch."""
     there = [table for table in tables if table is not None]
     names = [slim_columns(table.schema.names) for table in there]
     if len(there) == len(tables):
         return there[0].unlike(there[1:], list(dict.fromkeys(n for one in names for n in one)))
-    views = iter([t.scan(columns).read_all() for t, columns in zip(there, names, strict=True)])
-    return [EMPTY if table is None else next(views) for table in tables]
+    views = iter([t.scan(columns) for t, columns in zip(there, names, strict=True)])
+    return [EMPTY.to_reader() if table is None else next(views) for table in tables]
 
 
 @dataclass

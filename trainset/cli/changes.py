@@ -1,0 +1,80 @@
+"""Commands about how versions differ, and about going back: ``diff`` and ``rollback``."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trainset.cli.commands import say, without_empty
+from trainset.cli.output import Answer
+from trainset.dataset import open as open_dataset
+from trainset.report.wording import many
+
+if TYPE_CHECKING:
+    from trainset.dataset_diff import DatasetDiff
+
+DIFF_ROWS = 20  # of each kind, in a table for people
+HOW = {
+    "removed": "removed",
+    "added": "added",
+    "changed": "changed",
+    "recomputed": "computed again",
+}
+_TOLD = ("how", "key", "column", "before", "after")
+
+
+def diff(options: argparse.Namespace) -> Answer:
+    found = open_dataset(options.home, options.new or options.ref).diff(options.old)
+    if options.out:
+        return _write_diff(found, options.out)
+    if options.table:
+        return _diff_rows(found, options)
+    tables = [change.model_dump() for change in found.tables]
+    rows = [
+        {"table": change.table, **change.counts, "columns": change.schema_said or None}
+        for change in found.tables
+    ]
+    data = {"old": found.old.commit.id, "new": found.new.commit.id, "tables": tables}
+    return Answer(data, rows, [found.title, ""], max_cell=160, empty="no row differs")
+
+
+def _diff_rows(found: DatasetDiff, options: argparse.Namespace) -> Answer:
+    from trainset.versions.diff_file import change_lines
+
+    limit = options.limit
+    if limit is None and options.format == "table":
+        limit = DIFF_ROWS
+    changes = list(found.changes(options.table, limit=limit))
+    for how, count in Counter(change.how for change in changes).items():
+        if count == limit and (total := found.summary()[options.table][how]) > count:
+            say(f"{count} of {total:,} rows {HOW[how]}; say --limit {total} for all")
+    changes.sort(key=lambda change: (list(HOW).index(change.how), change.key))
+    rows = list(change_lines(options.table, changes))
+    told = [{name: row[name] for name in _TOLD} for row in rows]
+    if options.format != "table":
+        told = rows
+    return Answer(rows, without_empty(told), [found.title, ""], empty="no row differs")
+
+
+def _write_diff(found: DatasetDiff, out: Path) -> Answer:
+    from trainset.stores.atomic import replacing
+
+    if out.suffix == ".html":
+        with replacing(out) as file:
+            file.write(found.to_html().encode())
+        lines = None
+    else:
+        lines = found.to_parquet(out)
+    say(f"{found.title}: {out}" + ("" if lines is None else f", {many(lines, 'line')}"))
+    data = {"out": str(out), "old": found.old.commit.id, "new": found.new.commit.id}
+    return Answer(data | {"lines": lines})
+
+
+def rollback(options: argparse.Namespace) -> Answer:
+    from trainset.home import open_home
+
+    commit = open_home(options.home).versions.rollback(options.to)
+    say(f"main now holds what {options.to} holds; its history stays")
+    return Answer(commit, [{"commit": commit.id, "message": commit.message}])
