@@ -15,9 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from s3_server import Bucket
+if TYPE_CHECKING:  # a client loads what its own work needs, and nothing of the benchmark's
+    from s3_server import Bucket
 
 THREADS = 32  # of every client, for small files
 # Ours -> what its figures are called behind.
@@ -25,7 +26,7 @@ OURS = {"trainset": "", "trainset-boto3": "_boto3_sender"}
 UNLIMITED = 1e6  # requests/s: the peers do not hold back either
 _PROGRAMS = {"s5cmd": "s5cmd", "rclone": "rclone", "awscli": "aws"}
 
-Command = Callable[[str, "Work", Bucket, str, Path], list[str]]
+Command = Callable[[str, "Work", "Bucket", str, Path], list[str]]
 
 
 @dataclass(frozen=True)

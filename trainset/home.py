@@ -230,7 +230,7 @@ def _open_on_lakefs(
     config = lakefs.find_config(repository)
     if config is None:
         if not create:
-            raise _no_home(url)
+            raise lakefs.missing_home(repository)
         config = lakefs.make_lakefs_home(repository, root, open_at)
     store = root or open_at(str(config.root))
     lakefs.check_root(store, config.versions)

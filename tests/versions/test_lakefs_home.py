@@ -105,6 +105,14 @@ def test_a_home_that_is_not_there_and_a_name_that_cannot_be(
         trainset.open("lakefs://Street_Scenes")
 
 
+def test_a_repository_that_is_not_there_names_those_that_are(
+    lakefs_in_a_folder: LakeFSHomes,
+) -> None:
+    home = lakefs_in_a_folder.new_home()
+    with pytest.raises(NotFound, match=home.url.removeprefix("lakefs://")):
+        open_home(f"{home.url}x")
+
+
 def test_a_server_that_is_not_named_or_not_there_says_so(
     lakefs_in_a_folder: LakeFSHomes, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,11 +11,12 @@ from trainset.spec import DatasetSpec
 
 
 def open_dataset(spec: DatasetSpec, ref: str | None) -> str:
-    """Python that opens this version and looks at its media."""
+    """Python that opens this version and looks at its media, by its repository if it has one."""
     at = f", ref={ref!r}" if ref else ""
+    url = spec.versions if spec.versions.startswith("lakefs://") else spec.home
     return (
         "import trainset\n\n"
-        f"ds = trainset.open({spec.home!r}{at})\n"
+        f"ds = trainset.open({url!r}{at})\n"
         "media = ds.table('media')\n"
         "media.where(\"modality = 'image' and width >= 640\").to_pandas()"
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from textwrap import fill
 
-from trainset.model import CellTotals, LeftOut, MetadataTotals, RunSummary, TransferTotals
+from trainset.model import GIT, CellTotals, LeftOut, MetadataTotals, RunSummary, TransferTotals
 from trainset.report.howto import in_terminal
 from trainset.report.model import Search
 from trainset.report.wording import (
@@ -61,7 +61,8 @@ def _head(summary: RunSummary, spec: DatasetSpec | None, seconds: float | None) 
         yield f"  {summary.error}"
     if summary.commit:
         tag = f"   tag {summary.tag}" if summary.tag else ""
-        yield f"  version      commit {summary.commit[:12]}{tag}"
+        where = f" of {spec.versions}" if spec and spec.versions != GIT else ""
+        yield f"  version      commit {summary.commit[:12]}{tag}{where}"
     elif summary.base:
         yield f"  version      commit {summary.base[:12]}, as before"
 

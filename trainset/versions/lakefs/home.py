@@ -8,6 +8,7 @@ whose it is, so that no two datasets share a root, and opening the root opens th
 
 from __future__ import annotations
 
+import difflib
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
@@ -40,6 +41,24 @@ def find_config(repository: Repository) -> HomeConfig | None:
     if repository.namespace() is None or repository.stat(MAIN, CONFIG) is None:
         return None
     return decode_config(repository.read(MAIN, CONFIG), SCHEME + repository.name)
+
+
+def missing_home(repository: Repository) -> NotFound:
+    """The error for a repository that does not exist, which names close ones, or holds nothing."""
+    url = SCHEME + repository.name
+    if repository.namespace() is not None:
+        return NotFound(
+            f"{url} holds no dataset ({CONFIG} is not on its {MAIN}); make one with "
+            f"'python -m flows pipeline dataset.yaml' where the spec says versions: {url}"
+        )
+    names = repository.neighbours()
+    close = difflib.get_close_matches(repository.name, names, n=3, cutoff=0.4) or names[:5]
+    there = f"it has {', '.join(close)}" if close else "it has none that this key may see"
+    return NotFound(
+        f"there is no repository {repository.name} on the lakeFS server at "
+        f"{repository.access.url}: {there}; mend the name, or make a dataset with "
+        f"'python -m flows pipeline dataset.yaml' where the spec says versions: {url}"
+    )
 
 
 def check_root(store: ObjectStore, url: str) -> None:

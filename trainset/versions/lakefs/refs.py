@@ -38,6 +38,11 @@ class RefCalls(Client):
             return None
         return str(found.storage_namespace)
 
+    def neighbours(self) -> list[str]:
+        """Names of repositories on the server, as far as this key may see them."""
+        found = self.pages("list repositories", self.sdk.repositories_api.list_repositories)
+        return [str(one.id) for one in found]
+
     def create(self, namespace: str, main: str) -> None:
         """Make the repository, and protect ``main`` at once: it moves by merge only."""
         body = self.make(
