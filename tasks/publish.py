@@ -8,9 +8,10 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
 from tasks.policy import ONCE, RETRIED
+from tasks.progress import task_progress
 from tasks.say import tell
 from tasks.secret_blocks import open_block
-from trainset.model import RunSummary
+from trainset.model import GIT, RunSummary
 from trainset.report.markdown import gate_markdown, run_markdown
 from trainset.run import publish as step
 from trainset.run import summary as summary_step
@@ -22,7 +23,9 @@ from trainset.run.reports import Exported, Published, StageReport
 def publish(run: RunContext, reports: Sequence[StageReport]) -> Published:
     """Ask the gate; when it is content commit, merge into main, and tag."""
     total = sum(reports, StageReport())
-    published = tell(step.publish(run, total, open_block=open_block))
+    linked = 0 if run.spec.versions == GIT else total.media_changed
+    with task_progress("link-progress", "media shown in lakeFS", linked, "media") as progress:
+        published = tell(step.publish(run, total, open_block=open_block, progress=progress))
     create_markdown_artifact(
         gate_markdown(published),
         key="gate-verdict",

@@ -111,6 +111,11 @@ class DatasetSpec(SpecModel):
     versions: str = Field(
         default=GIT, description="git, in the home, lakefs://<repository>, or block:<name> of one"
     )
+    link_media: Literal["auto", "always", "tags", "never"] = Field(
+        default="auto",
+        description="show media in the lakeFS repository, by reference; auto: always, and of more "
+        "than a million media only for what is tagged; git shows none",
+    )
     credentials: str | None = Field(default=None, description="name of a Prefect block")
     media: tuple[MediaSource, ...] = Field(min_length=1)
     transfer: TransferSpec = TransferSpec()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from trainset import __version__
 from trainset.errors import NotFound
@@ -14,20 +15,25 @@ from trainset.run import left_out
 from trainset.run.conflicts import note_settled, read_settled
 from trainset.run.context import Run, RunContext
 from trainset.run.label_changes import count_changed
+from trainset.run.links import Shown, link_media
 from trainset.run.media_changes import count_media_changes
 from trainset.run.overtaken import replayed_on_main, taken_up
 from trainset.run.reports import Published, StageReport
 from trainset.tables.base import Table
 from trainset.tables.lance_store import LanceTableStore
 from trainset.tables.root_hash import root_hash
-from trainset.versions.base import MainMoved, VersionStore
+from trainset.versions.base import MainMoved, MediaLinks, VersionStore
 from trainset.versions.gate import GateInput, Verdict, judge, lost_columns
 
 SPEC = "_meta/spec.yaml"
 
 
 def publish(
-    context: RunContext, report: StageReport, *, open_block: OpenBlock | None = None
+    context: RunContext,
+    report: StageReport,
+    *,
+    open_block: OpenBlock | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> Published:
     """Judge the run branch; if the gate is content, make main what it holds, and tag that.
 
@@ -36,6 +42,7 @@ def publish(
 
     Args:
         open_block: as for ``sync_work``: streams that moved on main are synced again.
+        progress: told how many media are linked so far.
     Raises:
         RowConflicts: main and the run changed the same values, and the context prefers no side;
             nothing is merged.
@@ -61,13 +68,14 @@ def publish(
                 gate=verdict.checks,
                 reasons=verdict.reasons,
             )
+        shown = link_media(run, progress)
         _write(run, left_out.PATH, left_out.encode(items))
         _write(run, SPEC, context.spec.to_yaml().encode())
         commit = run.workspace.commit(
             _message(report), _metadata(run, context.run_id, report, root)
         )
         if commit is None:
-            return _unchanged(run, base, report, items, verdict)
+            return _unchanged(run, base, report, items, verdict, shown)
         try:
             merged = run.workspace.merge()
         except MainMoved:
@@ -76,7 +84,7 @@ def publish(
             note_settled(began, settled)
             continue
         parents = (base.id,) if base is not None else ()
-        return _published(run, merged, parents, report, verdict, items, replayed=replayed)
+        return _published(run, merged, parents, report, verdict, items, shown, replayed=replayed)
 
 
 def look_up(context: RunContext, ref: str) -> Published:
@@ -95,6 +103,7 @@ def _published(
     report: StageReport,
     verdict: Verdict | None = None,
     items: list[LeftOut] | None = None,
+    shown: Shown | None = None,
     *,
     replayed: int,
 ) -> Published:
@@ -107,6 +116,7 @@ def _published(
         left_out=tuple(items or left_out.known_left_out(run, commit.id)),
         gate=() if verdict is None else verdict.checks,
         replayed=replayed,
+        **_said(shown),
     )
 
 
@@ -116,6 +126,7 @@ def _unchanged(
     report: StageReport,
     items: list[LeftOut],
     verdict: Verdict,
+    shown: Shown,
 ) -> Published:
     """Nothing differs from main: no commit, and no tag unless a crash kept main's tip from it."""
     run.workspace.discard()
@@ -133,7 +144,15 @@ def _unchanged(
         report=report,
         left_out=tuple(items),
         gate=() if verdict is None else verdict.checks,
+        **_said(shown),
     )
+
+
+def _said(shown: Shown | None) -> dict[str, Any]:
+    """What the report says of media in the version store."""
+    if shown is None:
+        return {}
+    return {"links": None if shown.links == MediaLinks() else shown.links, "notes": shown.notes}
 
 
 def _judge(run: Run, report: StageReport, root: str) -> Verdict:

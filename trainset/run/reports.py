@@ -19,6 +19,7 @@ from trainset.model import (
 from trainset.report.wording import many, size
 from trainset.transfer.base import Origin
 from trainset.transfer.report_facts import TransferFacts
+from trainset.versions.base import MediaLinks
 from trainset.versions.gate import Check
 
 
@@ -185,6 +186,8 @@ class Published(Frozen):
     gate: tuple[Check, ...] = ()
     reasons: tuple[str, ...] = Field(default=(), description="why the gate refused")
     replayed: int = Field(default=0, description="how often main had moved")
+    links: MediaLinks | None = Field(default=None, description="media shown in the version store")
+    notes: tuple[str, ...] = Field(default=(), description="what was not possible; nothing is lost")
 
     @property
     def said(self) -> str:
@@ -192,7 +195,9 @@ class Published(Frozen):
             return f"the gate refused: {'; '.join(self.reasons)}"
         tag = f", tag {self.tag}" if self.tag else ""
         moved = "main moved to" if self.status == "completed" else "nothing new; the commit is"
-        return f"{moved} {(self.commit or 'none')[:12]}{tag}"
+        links = self.links
+        shown = f", {many(links.linked + links.kept, 'medium', 'media')} linked" if links else ""
+        return "; ".join((f"{moved} {(self.commit or 'none')[:12]}{tag}{shown}", *self.notes))
 
 
 class Exported(Frozen):

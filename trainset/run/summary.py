@@ -94,7 +94,7 @@ def _write_pages(
             context.spec.home, ref, credentials=context.credentials, lakefs=context.lakefs
         )
     examples = Examples() if dataset is None else example_searches(dataset, context.spec)
-    searches, notes = examples.searches, (*examples.notes, *published.reasons)
+    searches, notes = examples.searches, (*examples.notes, *published.notes, *published.reasons)
     page = write_report(
         summary,
         dataset,

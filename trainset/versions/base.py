@@ -11,10 +11,12 @@ Contract (tests/versions/test_version_contract.py runs over every implementation
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
+
+from pydantic import Field
 
 from trainset.errors import ConflictError
 from trainset.model import Commit, Frozen
@@ -80,6 +82,38 @@ class TableChange(Frozen):
             f"{self.changed:,} changed, {self.recomputed:,} computed again"
         )
         return "; ".join(filter(None, (counts, self.schema_said)))
+
+
+class MediaLink(NamedTuple):
+    """A medium as a version store may show it beside the tables, its bytes staying where they are.
+
+    Attributes:
+        path: ``media/<key>``.
+        address: of the bytes: ``s3://bucket/key``, or ``local:///folder/file``.
+        size: bytes.
+        place: what the address begins with; whoever reads one object there can read all.
+    """
+
+    path: str
+    address: str
+    sha256: str
+    size: int
+    mime: str
+    place: str
+
+
+class MediaLinks(Frozen):
+    """What became of a run's links.
+
+    Attributes:
+        refused: path or place -> why the store does not link it; ``left`` counts these media.
+    """
+
+    linked: int = 0
+    unlinked: int = 0
+    kept: int = 0
+    left: int = 0
+    refused: dict[str, str] = Field(default_factory=dict)
 
 
 class FileCheck(Frozen):
@@ -153,6 +187,24 @@ class Workspace(Protocol):
         ...
 
     def remove(self, path: str) -> None: ...
+
+    def link_media(
+        self,
+        media: Iterable[MediaLink],
+        *,
+        before: Iterable[MediaLink] | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> MediaLinks | None:
+        """Show just these media beside the tables, by reference; None: this store shows none.
+
+        Repeating it after a kill goes on where it was.
+
+        Args:
+            media: ascending by path (UTF-8), each path once.
+            before: the same of the base commit, if it was linked as these are: saves a listing.
+            progress: told how many links were made so far.
+        """
+        ...
 
     def changes(self) -> Mapping[str, FileChange]:
         """How this run changed files outside its tables against its base, by path."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainset.errors import InputError
 from trainset.model import Commit
 from trainset.tables.base import TableLocation
-from trainset.versions.base import FileChange
+from trainset.versions.base import FileChange, MediaLink
 from trainset.versions.checkout import add_version, checkout_table, clear_leftovers
 from trainset.versions.durable import write_whole
 from trainset.versions.overlay import Overlay
@@ -99,6 +99,15 @@ class GitWorkspace:
         changes = self._overlay.changes()
         paths = set(self._tree.list()) | changes.keys()
         return sorted(p for p in paths if p.startswith(prefix) and changes.get(p) != "removed")
+
+    def link_media(
+        self,
+        media: Iterable[MediaLink],
+        *,
+        before: Iterable[MediaLink] | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
+        """None: git has no way to name bytes that lie elsewhere; the media table pins them."""
 
     def changes(self) -> Mapping[str, FileChange]:
         """What this run wrote, put or removed outside its tables, by path."""

@@ -62,7 +62,7 @@ class LocalBlocks:
         return Path(rest) if rest.startswith("/") else self.folder / rest
 
     def shown(self, address: str) -> str:
-        """As lakeFS does it: an absolute path is shown behind the store's own folder."""
+        """As lakeFS does it: every address, an absolute path too, behind the store's own folder."""
         if not address.startswith("local://"):
             return address
         rest = address.removeprefix("local://")
@@ -70,7 +70,7 @@ class LocalBlocks:
             raise Refused(f"{address}: bad path traversal blocked")
         if rest.startswith("/") and not rest.startswith(self.external):
             raise Forbidden(f"{address}: outside the prefixes that the server may read")
-        return f"local://{self.folder}{rest}" if rest.startswith("/") else address
+        return f"local://{self.folder}/{rest.removeprefix('/')}"
 
     def presigned(self, address: str, method: str) -> tuple[str, int]:
         raise Invalid("a local block store gives no presigned URL: operation not supported")

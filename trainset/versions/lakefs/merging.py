@@ -16,7 +16,8 @@ from trainset.model import Commit
 from trainset.tables.lance_store import LanceTableStore
 from trainset.versions.base import FileChange, MainMoved
 from trainset.versions.lakefs.ancestry import common_ancestor
-from trainset.versions.lakefs.files import user_files
+from trainset.versions.lakefs.files import MEDIA, user_files
+from trainset.versions.lakefs.links import as_links, link_branch, list_links
 from trainset.versions.lakefs.objects import Change
 from trainset.versions.lakefs.runs import INTERNAL
 from trainset.versions.lakefs.snapshot import LakeFSSnapshot
@@ -47,6 +48,7 @@ def merge_branch(versions: LakeFSVersions, source: str, into: str, *, message: s
                 changes=_file_changes(versions, base, snapshot),
                 keep=snapshot,
             )
+            _carry_links(versions, run, fork, theirs.id)
             text = message or f"Merge {source} into {into}"
             run.commit(text, {}, merged=theirs.id)
             return run.merge()
@@ -77,6 +79,7 @@ def roll_back(versions: LakeFSVersions, ref: str, *, message: str) -> Commit:
             if run.base.id == target.commit.id:
                 return run.base
             _restore(versions, run, target)
+            _carry_links(versions, run, run.base.id, target.commit.id)
             text = message or f"Roll back to {ref}"
             if run.commit(text, {"rolled_back_to": target.commit.id}) is None:
                 return run.base
@@ -105,6 +108,17 @@ def _restore(versions: LakeFSVersions, run: LakeFSWorkspace, target: LakeFSSnaps
             run.write(path, target.read(path))
         else:
             run.put_file(path, target.fetch(path))
+
+
+def _carry_links(
+    versions: LakeFSVersions, run: LakeFSWorkspace, before: str | None, after: str
+) -> None:
+    """Link and unlink on the run's branch what commit ``after`` does against ``before``."""
+    repository = versions.repository
+    if before is not None and next(repository.changed(before, after, MEDIA), None) is None:
+        return
+    there = () if before is None else list_links(repository, before)
+    link_branch(versions, run.branch, there, as_links(list_links(repository, after)))
 
 
 def _file_changes(

@@ -11,6 +11,7 @@ from trainset.errors import InputError
 from trainset.versions.refs import check_name
 
 RUN = "run-"
+TRIAL = "_trial"  # no name of ours becomes this: after a ``_`` come two hex digits
 _CODED = re.compile(r"_([0-9a-f]{2})")
 _REPOSITORY = re.compile(r"[a-z0-9][a-z0-9-]{2,62}")
 
@@ -33,6 +34,15 @@ def branch_of_run(run_id: str) -> str:
 
 def run_of_branch(branch: str) -> str:
     return decode_name(branch.removeprefix(RUN))
+
+
+def trial_of(branch: str) -> str:
+    """A branch beside a run's, for what may break a listing; no run is ever called so."""
+    return branch + TRIAL
+
+
+def is_trial(branch: str) -> bool:
+    return branch.endswith(TRIAL)
 
 
 def check_repository(name: str) -> str:

@@ -22,6 +22,7 @@ class Entry(NamedTuple):
     checksum: str
     address: str
     modified: int  # seconds since the epoch, by the server's clock
+    mime: str = "application/octet-stream"
 
     @property
     def is_folder(self) -> bool:
@@ -80,6 +81,20 @@ class Repository(RefCalls):
         """A small object's bytes, through the server's block store."""
         api = self.sdk.objects_api.get_object
         return bytes(self.call(f"read {path} at {ref[:12]}", api, self.name, ref, path))
+
+    def block_folder(self, ref: str) -> str:
+        """The folder of a server's local block store; ``ref`` holds an object of the repository."""
+        name = str(self.namespace()).partition("://")[2].strip("/")
+        for entry in self.list(ref):
+            before, found, _ = entry.address.removeprefix("local://").partition(f"/{name}/")
+            if found:
+                return before
+        return ""
+
+    def read_start(self, ref: str, path: str) -> bytes:
+        """The first byte of an object, through the server's block store."""
+        api, what = self.sdk.objects_api.get_object, f"read {path} at {ref[:12]}"
+        return bytes(self.call(what, api, self.name, ref, path, range="bytes=0-0"))
 
     def write(self, branch: str, path: str, data: bytes) -> Entry:
         """Stage a small object."""
@@ -148,4 +163,5 @@ def _entry(stats: Any) -> Entry:
         checksum=stats.checksum,
         address=stats.physical_address,
         modified=stats.mtime,
+        mime=stats.content_type or "application/octet-stream",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -89,6 +90,11 @@ class RefCalls(Client):
         """Drops what is staged on it, too. Raises NotFound."""
         api = self.sdk.branches_api.delete_branch
         self.call(f"delete branch {name}", api, self.name, name)
+
+    def drop_branch(self, name: str) -> None:
+        """As ``delete_branch``; no error where it is gone."""
+        with suppress(NotFound):
+            self.delete_branch(name)
 
     def tag(self, name: str) -> str | None:
         """The commit that a tag is at, or None."""

@@ -14,9 +14,16 @@ from trainset.versions.base import MAIN, MainMoved
 from trainset.versions.lakefs.commits import FIRST, MERGED, RUN_ID, LakeFSCommits
 from trainset.versions.lakefs.errors import NothingToDo, Taken
 from trainset.versions.lakefs.files import NOTE
-from trainset.versions.lakefs.names import RUN, branch_of_run, encode_name, run_of_branch
+from trainset.versions.lakefs.names import (
+    RUN,
+    branch_of_run,
+    encode_name,
+    is_trial,
+    run_of_branch,
+    trial_of,
+)
 from trainset.versions.lakefs.objects import Entry
-from trainset.versions.lakefs.workspace import LakeFSWorkspace, Note
+from trainset.versions.lakefs.workspace import LINKED, LakeFSWorkspace, Note
 
 INTERNAL = "internal-"  # run ids of merges, rollbacks and set-up: alive for minutes at most
 STALE = timedelta(days=1)  # an internal run this old was killed
@@ -42,7 +49,8 @@ class RunBranches(LakeFSCommits):
         return LakeFSWorkspace(self, branch=branch, note=note, base=base_commit)
 
     def runs(self) -> Sequence[str]:
-        return sorted(run_of_branch(branch) for branch in self.repository.branches(RUN))
+        found = self.repository.branches(RUN)
+        return sorted(run_of_branch(branch) for branch in found if not is_trial(branch))
 
     def is_silent(self, run_id: str, *, since: datetime) -> bool:
         """See ``VersionStore``; times are the server's."""
@@ -91,6 +99,8 @@ class RunBranches(LakeFSCommits):
             facts[MERGED] = merged
         if run.base is None:
             facts[FIRST] = "yes"
+        if run.linked:
+            facts[LINKED] = "yes"
         made = self.repository.commit_branch(run.branch, message, facts)
         return self.public(made, {})
 
@@ -139,15 +149,19 @@ class RunBranches(LakeFSCommits):
 
     def end_run(self, branch: str) -> None:
         """Drop a run's branch and what is staged on it; no error where it is gone."""
-        with suppress(NotFound):
-            self.repository.delete_branch(branch)
+        self.repository.drop_branch(trial_of(branch))
+        self.repository.drop_branch(branch)
 
     def repair(self) -> None:
         """End the runs that a killed process had merged, and internal ones that it left."""
         with suppress(AccessDenied):  # a reader's key
-            for branch, tip in self.repository.branches(RUN).items():
-                if self._is_over(branch, tip):
+            found = self.repository.branches(RUN)
+            for branch, tip in found.items():
+                if not is_trial(branch) and self._is_over(branch, tip):
                     self.end_run(branch)
+            runs = {trial_of(branch) for branch in found}
+            for trial in filter(is_trial, found.keys() - runs):  # its run has ended
+                self.repository.drop_branch(trial)
 
     def _is_over(self, branch: str, tip: str) -> bool:
         note = self._note(branch)

@@ -8,15 +8,16 @@ step that would move main: no merge of files that happen to lie apart can slip t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainset.errors import InputError
 from trainset.model import Commit, Frozen
 from trainset.tables.base import TableLocation
-from trainset.versions.base import FileChange
-from trainset.versions.lakefs.files import user_files
+from trainset.versions.base import FileChange, MediaLink, MediaLinks
+from trainset.versions.lakefs.files import MEDIA, user_files
+from trainset.versions.lakefs.links import as_entries, link_branch, list_links
 from trainset.versions.lakefs.objects import Change
 from trainset.versions.pool import measure
 from trainset.versions.refs import check_name
@@ -26,6 +27,7 @@ from trainset.versions.workspace import not_new
 if TYPE_CHECKING:
     from trainset.versions.lakefs.runs import RunBranches
 
+LINKED = "trainset.linked"  # metadata of a commit that links every medium of its rows
 PATHS_A_REQUEST = 50  # they travel in the address of the request
 
 
@@ -57,6 +59,7 @@ class LakeFSWorkspace:
     ) -> None:
         self.run_id, self.base, self.branch, self.note = note.run_id, base, branch, note
         self._versions = versions
+        self.linked = False  # whether every medium of this run's rows is linked
         self._put: dict[str, str] = {}  # sha256 of immutable files that this process added
         self.files = versions.files(branch, where=f"run {note.run_id}")
         self.old = versions.files(note.fork, where=f"the base of run {note.run_id}")
@@ -94,6 +97,38 @@ class LakeFSWorkspace:
             raise missing_file(path, f"run {self.run_id}", self.list())
         self.files.repository.delete(self.branch, [path])
 
+    def link_media(
+        self,
+        media: Iterable[MediaLink],
+        *,
+        before: Iterable[MediaLink] | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> MediaLinks:
+        """See ``Workspace.link_media``. Links that this run staged before are listed, and kept."""
+        repository, there = self.files.repository, None
+        if before is not None and self._base_is_linked() and not self._has_links_staged():
+            there = as_entries(before)
+        links = link_branch(
+            self._versions,
+            self.branch,
+            list_links(repository, self.branch) if there is None else there,
+            media,
+            progress,
+        )
+        self.linked = not links.refused
+        return links
+
+    def _base_is_linked(self) -> bool:
+        fork = self.files.repository.commit(self.note.fork)
+        return fork is not None and LINKED in fork.metadata
+
+    def _has_links_staged(self) -> bool:
+        """Also of a commit that was not merged: then the branch is not the base's any more."""
+        repository = self.files.repository
+        if repository.branch(self.branch) != self.note.fork:
+            return True
+        return any(repository.staged(self.branch, MEDIA, most=1))
+
     def changes(self) -> Mapping[str, FileChange]:
         committed, staged = self._committed(), self._staged()
         found: dict[str, FileChange] = {}
@@ -110,7 +145,8 @@ class LakeFSWorkspace:
         """See ``Workspace.commit``; ``merged`` is a commit that becomes the second parent."""
         check_shape(self.list())
         changes = self.changes()
-        if not changes and self.files.tables() == self.old.tables() and merged is None:
+        same = not changes and self.files.tables() == self.old.tables() and merged is None
+        if same and not self._has_links_staged():
             return None
         self._check_new()
         return self._versions.commit_run(self, message, metadata, merged)
