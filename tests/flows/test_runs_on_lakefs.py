@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from services.lakefs_homes import LakeFSHomes
 from services.tiny_source import CELLS, MEDIA, TinySource, make_tiny_source, picture
 
 import trainset
+from trainset.run.context import Run, RunContext, now
+from trainset.run.links import link_media
 from trainset.run.local import run_pipeline
+from trainset.versions.lakefs.store import LakeFSVersions
 
 
 @pytest.fixture
@@ -46,6 +50,46 @@ def test_every_later_run_does_what_changed_and_no_more(tiny: TinySource) -> None
     assert [key for key, row in tiny.media_rows().items() if row["missing_since"]] == ["03.png"]
     assert len(list(tiny.home.versions.log())) == 5
     assert tiny.home.versions.runs() == []
+
+
+def test_a_tag_shows_every_medium_by_reference(tiny: TinySource) -> None:
+    rows = {f"media/cam/{name}": row["sha256"] for name, row in tiny.media_rows("v1").items()}
+    assert shown(tiny, "v1") == rows
+    assert len(rows) == MEDIA
+    tiny.write("00.png", picture(100))
+    tiny.write("added.png", picture(101))
+    assert run_pipeline(tiny.spec).tag == "v2"
+    then = {f"media/cam/{name}": row["sha256"] for name, row in tiny.media_rows("v2").items()}
+    assert shown(tiny, "v2") == then
+    assert shown(tiny, "v1") == rows
+    tiny.write_spec(link_media="never")
+    third = run_pipeline(tiny.spec)
+    assert (third.status, third.tag, third.transfer.sent) == ("completed", "v3", 0)
+    assert shown(tiny, "v3") == {}
+    assert run_pipeline(tiny.spec).status == "unchanged"
+
+
+def test_media_known_by_version_id_only_are_not_linked_and_the_run_says_so(
+    tiny: TinySource,
+) -> None:
+    run = Run(RunContext(run_id="pinned", started_at=now(), spec=tiny.spec))
+    table = run.table("media")
+    assert table is not None
+    row = table.scan(where="key = 'cam/00.png'").read_all().to_pylist()[0]
+    row |= {"uri": "s3://elsewhere/00.png", "version_id": "3", "sha256": None, "row_fp": 1}
+    table.upsert(pa.Table.from_pylist([row], schema=table.schema))
+    said = link_media(run)
+    run.workspace.discard()
+    assert (said.links.unlinked, said.pinned) == (1, 1)
+    assert "mode: copy" in said.notes[0]
+
+
+def shown(tiny: TinySource, ref: str) -> dict[str, str]:
+    """sha256 by path of what the repository shows of media."""
+    versions = tiny.home.versions
+    assert isinstance(versions, LakeFSVersions)
+    entries = versions.repository.list(versions.resolve(ref).id, "media/")
+    return {entry.path: entry.checksum for entry in entries}
 
 
 def test_the_dataset_is_the_same_as_in_git_and_opens_by_its_repository(

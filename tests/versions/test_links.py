@@ -185,7 +185,7 @@ def test_a_place_that_the_server_cannot_read_is_said_and_the_commit_is_whole(
     workspace.commit("r1", {})
     workspace.merge()
     assert set(listed(opened, "main")) == {"a"}
-    assert not [b for b in versions_of(opened).repository.branches(RUN)]
+    assert not versions_of(opened).repository.branches(RUN)
 
 
 def test_a_trial_branch_goes_with_its_run_and_is_no_run(opened: Home) -> None:
