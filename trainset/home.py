@@ -174,6 +174,8 @@ def open_home(
                 _open_on_lakefs(versions, store, credentials, options, lakefs, create=True)
                 text = store.get(CONFIG)
         config = decode_config(text, url)
+        if create and config.versions.startswith(LAKEFS):  # a kill may have cut its making off
+            _open_on_lakefs(config.versions, store, credentials, options, lakefs, create=True)
     if versions not in (None, config.versions):
         raise InputError(
             f"{url} has its versions in {config.versions}, not in {versions}; say so in the spec "

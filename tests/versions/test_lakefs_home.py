@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import uuid
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,10 @@ from version_rows import held, run_once
 import trainset
 from trainset.errors import AccessDenied, InputError, KeyRefused, NotFound, TransientError
 from trainset.home import open_home
+from trainset.versions.lakefs import runs
+from trainset.versions.lakefs.files import PROBE
 from trainset.versions.lakefs.home import open_repository
+from trainset.versions.lakefs.names import SETUP_RUN
 
 
 def new_url() -> str:
@@ -103,6 +107,24 @@ def test_a_home_that_is_not_there_and_a_name_that_cannot_be(
         trainset.open(new_url())
     with pytest.raises(InputError, match="lower-case"):
         trainset.open("lakefs://Street_Scenes")
+
+
+def test_what_a_kill_left_of_the_making_of_a_home_is_no_run_and_goes(
+    lakefs_in_a_folder: LakeFSHomes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    home = lakefs_in_a_folder.new_home()
+    repository = open_repository(home.url)
+    tip = repository.branch("main")
+    assert tip is not None
+    repository.create_branch(f"{SETUP_RUN}12345678", tip)
+    repository.write(f"{SETUP_RUN}12345678", PROBE, b"where objects lie")
+    (tmp_path / "one").mkdir()
+    assert home.on_machine(tmp_path / "one").versions.runs() == []
+    assert repository.branch(f"{SETUP_RUN}12345678") == tip, "another process may be at it"
+    monkeypatch.setattr(runs, "STALE", timedelta(seconds=-5))
+    (tmp_path / "two").mkdir()
+    home.on_machine(tmp_path / "two").versions.repair()  # type: ignore[attr-defined]
+    assert repository.branch(f"{SETUP_RUN}12345678") is None
 
 
 def test_a_repository_that_is_not_there_names_those_that_are(

@@ -7,13 +7,14 @@ import hashlib
 import time
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
 import botocore.auth
 import botocore.handlers
+import botocore.loaders
 import botocore.utils
 from botocore.config import Config
 
@@ -65,6 +66,7 @@ def make_client(credentials: Credentials) -> Any:
         aws_secret_access_key=credentials.application_key.get_secret_value(),
         region_name=region_of(endpoint),
     )
+    session._session.register_component("data_loader", _models())
     # The documented way to other parsers; boto3's session has no word for it.
     parsers = session._session.get_component("response_parser_factory")
     parsers.set_parser_defaults(timestamp_parser=_timestamp)
@@ -92,6 +94,12 @@ def make_client(credentials: Credentials) -> Any:
     for operation in ("PutObjectRetention", "PutObjectLegalHold"):
         events.register(f"before-call.s3.{operation}", _md5_not_crc)
     return client
+
+
+@cache
+def _models() -> Any:
+    """The models of S3's operations, read once: a run makes a client in each of its steps."""
+    return botocore.loaders.create_loader()
 
 
 @lru_cache(maxsize=64)

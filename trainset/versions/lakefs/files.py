@@ -19,6 +19,7 @@ from trainset.versions.lakefs.objects import Entry, Repository
 from trainset.versions.tree import TABLES, missing_file, missing_table
 
 NOTE = ".trainset/run.json"  # on a branch: its run; on main: the run that moved it last
+PROBE = ".trainset/probe"  # on a branch that sets a home up
 MEDIA = "media/"
 RESERVED = {TABLES, MEDIA, ".trainset/", "trainset.json"}
 _MANIFEST = re.compile(r"(\d{20})\.manifest")

@@ -20,13 +20,12 @@ from trainset.versions.base import MAIN
 from trainset.versions.lakefs.access import NAMESPACE, LakeFSAccess, access_from_environment
 from trainset.versions.lakefs.commits import SETUP
 from trainset.versions.lakefs.errors import NothingToDo, Taken
-from trainset.versions.lakefs.names import RUN, check_repository
+from trainset.versions.lakefs.files import PROBE
+from trainset.versions.lakefs.names import SETUP_RUN, check_repository
 from trainset.versions.lakefs.objects import Repository
-from trainset.versions.lakefs.runs import INTERNAL
 
 SCHEME = "lakefs://"
 LAKEFS_LAYOUT = 2
-PROBE = ".trainset/probe"
 _HOUSED = {"s3": "s3://bucket/prefix or b2://bucket/prefix", "local": "a folder"}
 
 
@@ -95,7 +94,7 @@ def make_lakefs_home(
     repository.protect(MAIN)
     at = repository.branch(MAIN)
     assert at is not None, "a repository has its default branch"
-    branch = f"{RUN}{INTERNAL}setup-{secrets.token_hex(4)}"
+    branch = f"{SETUP_RUN}{secrets.token_hex(4)}"
     repository.create_branch(branch, at)
     try:
         address = repository.write(branch, PROBE, b"where objects lie").address

@@ -18,8 +18,8 @@ from trainset.versions.base import FileChange, MainMoved
 from trainset.versions.lakefs.ancestry import common_ancestor
 from trainset.versions.lakefs.files import MEDIA, user_files
 from trainset.versions.lakefs.links import as_links, link_branch, list_links
+from trainset.versions.lakefs.names import INTERNAL
 from trainset.versions.lakefs.objects import Change
-from trainset.versions.lakefs.runs import INTERNAL
 from trainset.versions.lakefs.snapshot import LakeFSSnapshot
 from trainset.versions.lakefs.workspace import LakeFSWorkspace
 from trainset.versions.replay import take_changes

@@ -11,6 +11,8 @@ from trainset.errors import InputError
 from trainset.versions.refs import check_name
 
 RUN = "run-"
+INTERNAL = "internal-"  # run ids of merges, rollbacks and set-up: alive for minutes at most
+SETUP_RUN = f"{RUN}{INTERNAL}setup-"
 TRIAL = "_trial"  # no name of ours becomes this: after a ``_`` come two hex digits
 _CODED = re.compile(r"_([0-9a-f]{2})")
 _REPOSITORY = re.compile(r"[a-z0-9][a-z0-9-]{2,62}")
@@ -43,6 +45,11 @@ def trial_of(branch: str) -> str:
 
 def is_trial(branch: str) -> bool:
     return branch.endswith(TRIAL)
+
+
+def is_helper(branch: str) -> bool:
+    """Whether a branch that is named like a run's is none that a user began."""
+    return is_trial(branch) or branch.startswith(SETUP_RUN)
 
 
 def check_repository(name: str) -> str:

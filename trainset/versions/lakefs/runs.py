@@ -9,15 +9,19 @@ from datetime import UTC, datetime, timedelta
 from pydantic import ValidationError
 
 from trainset.errors import AccessDenied, InputError, NotFound
+from trainset.home import CONFIG
 from trainset.model import Commit
 from trainset.versions.base import MAIN, MainMoved
 from trainset.versions.lakefs.commits import FIRST, MERGED, RUN_ID, LakeFSCommits
 from trainset.versions.lakefs.errors import NothingToDo, Taken
-from trainset.versions.lakefs.files import NOTE
+from trainset.versions.lakefs.files import NOTE, PROBE
 from trainset.versions.lakefs.names import (
+    INTERNAL,
     RUN,
+    SETUP_RUN,
     branch_of_run,
     encode_name,
+    is_helper,
     is_trial,
     run_of_branch,
     trial_of,
@@ -25,7 +29,6 @@ from trainset.versions.lakefs.names import (
 from trainset.versions.lakefs.objects import Entry
 from trainset.versions.lakefs.workspace import LINKED, LakeFSWorkspace, Note
 
-INTERNAL = "internal-"  # run ids of merges, rollbacks and set-up: alive for minutes at most
 STALE = timedelta(days=1)  # an internal run this old was killed
 
 
@@ -50,7 +53,7 @@ class RunBranches(LakeFSCommits):
 
     def runs(self) -> Sequence[str]:
         found = self.repository.branches(RUN)
-        return sorted(run_of_branch(branch) for branch in found if not is_trial(branch))
+        return sorted(run_of_branch(branch) for branch in found if not is_helper(branch))
 
     def is_silent(self, run_id: str, *, since: datetime) -> bool:
         """See ``VersionStore``; times are the server's."""
@@ -164,12 +167,18 @@ class RunBranches(LakeFSCommits):
                 self.repository.drop_branch(trial)
 
     def _is_over(self, branch: str, tip: str) -> bool:
+        if branch.startswith(SETUP_RUN):
+            return self._is_stale(branch, PROBE) or self._is_stale(branch, CONFIG)
         note = self._note(branch)
         if note is None or RUN + encode_name(note.run_id) != branch:
             return False  # just being begun, or not ours
         if tip != note.fork and self._merged_as(tip, note.into) is not None:
             return True
-        entry = self.repository.stat(branch, NOTE) if note.run_id.startswith(INTERNAL) else None
+        return note.run_id.startswith(INTERNAL) and self._is_stale(branch, NOTE)
+
+    def _is_stale(self, branch: str, path: str) -> bool:
+        """Whether an object of a branch was written long before now; False where it is not."""
+        entry = self.repository.stat(branch, path)
         return entry is not None and (
             datetime.now(UTC) - datetime.fromtimestamp(entry.modified, UTC) > STALE
         )
