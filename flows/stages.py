@@ -64,8 +64,11 @@ def compute(run: RunContext, before: Report | None = None) -> Report:
 
 
 def publish(run: RunContext, *reports: Report) -> PrefectFuture[Published]:
-    """Gate, commit, merge, tag."""
-    return _ended(publish_tasks.publish.submit(quote(run), list(reports)))
+    """Gate, commit, merge, tag; and a lock on all that the tag reaches, where the spec says so."""
+    published = _ended(publish_tasks.publish.submit(quote(run), list(reports)))
+    if run.spec.lock_tags is not None:
+        _ended(publish_tasks.lock_tag.submit(quote(run), published))
+    return published
 
 
 def look_up(run: RunContext, ref: str) -> PrefectFuture[Published]:

@@ -15,8 +15,10 @@ from trainset.model import GIT, RunSummary
 from trainset.report.markdown import gate_markdown, run_markdown
 from trainset.run import publish as step
 from trainset.run import summary as summary_step
+from trainset.run import tag_lock as lock_step
 from trainset.run.context import RunContext
 from trainset.run.reports import Exported, Published, StageReport
+from trainset.run.tag_lock import Locked
 
 
 @task(name="publish", task_run_name="publish", **RETRIED)
@@ -32,6 +34,15 @@ def publish(run: RunContext, reports: Sequence[StageReport]) -> Published:
         description="What the gate looked at, and why main moved or did not",
     )
     return published
+
+
+@task(name="lock-tag", task_run_name="lock-tag", **RETRIED)
+def lock_tag(run: RunContext, published: Published) -> Locked | None:
+    """Lock every object that the run's tag reaches; repeating it is safe."""
+    media = lock_step.media_of(run, published)
+    with task_progress("lock-progress", "locked", media, "media and more") as progress:
+        locked = lock_step.lock_published(run, published, progress)
+    return locked and tell(locked)
 
 
 @task(name="look-up-commit", task_run_name="look-up-commit", **RETRIED)

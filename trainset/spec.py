@@ -72,6 +72,18 @@ class GateSpec(SpecModel):
     )
 
 
+class TagLock(SpecModel):
+    """Object Lock on all that a tag reaches.
+
+    Attributes:
+        days: from the start of the run that made the tag; a later tag extends what it shares.
+        mode: governance: a key with bypassGovernance may still delete; compliance: nobody may.
+    """
+
+    days: int = Field(ge=1, le=36_500)
+    mode: Literal["governance", "compliance"] = "governance"
+
+
 class SplitSpec(SpecModel):
     """Stable hash split: a sample's split depends on its group, the seed and the shares only."""
 
@@ -126,6 +138,9 @@ class DatasetSpec(SpecModel):
     exports: dict[str, ExportSpec] = Field(default_factory=dict)
     protect: Protection = Protection()
     tag: str = "v{n}"
+    lock_tags: TagLock | None = Field(
+        default=None, description="nobody deletes what a tag reaches; needs a bucket with locks"
+    )
 
     @field_validator("versions")
     @classmethod

@@ -16,7 +16,9 @@ from services.s3_endpoint import S3Bucket
 WALK = Path(__file__).with_name("kill_walk.py")
 IN_BUCKET = r"S3Store|BucketRefs|PackMirror|GitWorkspace"  # the rest is as in a folder
 # A home is set up once: when its branch is to be deleted, what there was to do is done.
-ON_LAKEFS = r"(?!Repository.delete_branch setup)(?:S3Store|Repository|LakeFSWorkspace|LinkCalls|LanceTable)"
+ON_LAKEFS = (
+    r"(?!Repository.delete_branch setup)(?:S3Store|Repository|LakeFSWorkspace|LinkCalls|LanceTable)"
+)
 
 
 def walk(

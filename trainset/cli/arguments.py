@@ -107,6 +107,17 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     rollback.add_argument("--to", required=True, metavar="REF", help="the version to go back to")
 
+    lock = command(
+        "lock", changes.lock, "Object Lock: let nobody delete what a version needs to be read"
+    )
+    lock.add_argument("--days", type=_positive, required=True, help="from now on")
+    lock.add_argument(
+        "--mode",
+        choices=("governance", "compliance"),
+        default="governance",
+        help="governance (a key with bypassGovernance may delete) or compliance (nobody may)",
+    )
+
     options = parser.parse_args(argv)
     if options.run is commands.search and (options.text is None) == (options.image is None):
         search.error("give a text, or --image FILE")

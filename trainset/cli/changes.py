@@ -1,4 +1,4 @@
-"""Commands about how versions differ, and about going back: ``diff`` and ``rollback``."""
+"""Commands about how versions differ, going back, and staying: ``diff``, ``rollback``, ``lock``."""
 
 from __future__ import annotations
 
@@ -78,3 +78,15 @@ def rollback(options: argparse.Namespace) -> Answer:
     commit = open_home(options.home).versions.rollback(options.to)
     say(f"main now holds what {options.to} holds; its history stays")
     return Answer(commit, [{"commit": commit.id, "message": commit.message}])
+
+
+def lock(options: argparse.Namespace) -> Answer:
+    from trainset.home import open_home
+    from trainset.run.context import now
+    from trainset.run.tag_lock import lock_tag
+    from trainset.spec import TagLock
+
+    wanted = TagLock(days=options.days, mode=options.mode)
+    locked = lock_tag(open_home(options.home), options.ref, wanted, now=now())
+    say(f"{locked.said}; a tag that is made later needs a lock of its own")
+    return Answer(locked, [locked.model_dump()])

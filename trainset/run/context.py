@@ -20,6 +20,7 @@ from trainset.run.destinations import Destinations, open_destination, use_destin
 from trainset.spec import DatasetSpec
 from trainset.stores import open_source
 from trainset.stores.base import ObjectStore, ReadStore
+from trainset.stores.s3_lock import check_lockable
 from trainset.tables.lance_store import LanceTableStore
 from trainset.transfer.selection import Only
 from trainset.versions.lakefs.access import LakeFSAccess
@@ -130,6 +131,8 @@ def begin_run(context: RunContext) -> Run:
     What a crashed run had sent and computed is not lost: the ledger and the compute cache keep it.
     """
     run = Run(context)
+    if run.spec.lock_tags is not None:
+        check_lockable(run.home.store)
     with _locks(run.home) as locks:
         _discard_crashed(run, locks)
         _discard_silent(run, locks)

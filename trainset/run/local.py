@@ -25,6 +25,7 @@ from trainset.run.context import ReplayStage, RunContext, begin_run, end_run, no
 from trainset.run.destinations import Destinations
 from trainset.run.media_rows import write_rows
 from trainset.run.reports import Exported, Published, StageReport
+from trainset.run.tag_lock import lock_published
 from trainset.spec import DatasetSpec
 from trainset.transfer.selection import Only
 from trainset.versions.lakefs.access import LakeFSAccess
@@ -74,6 +75,7 @@ def run_pipeline(
     with running(context):
         report = transfer(context) + sync(context) + compute(context)
         published = publish_steps.publish(context, report)
+        lock_published(context, published)
         return summary_steps.write_summary(context, published, export(context, published))
 
 
@@ -107,6 +109,7 @@ def run_transfer(
     )
     with running(context):
         published = publish_steps.publish(context, transfer(context))
+        lock_published(context, published)
         return summary_steps.write_summary(context, published, [])
 
 

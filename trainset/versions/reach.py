@@ -65,6 +65,15 @@ def find_reach(versions: GitVersions) -> Reach:
     return reach
 
 
+def find_commit_reach(versions: GitVersions, commit: str) -> Reach:
+    """What one commit needs to be read: without its ancestors, and without runs at work."""
+    reach, repository = Reach([commit]), versions.repository
+    manifests = all_paths(repository, [commit], FILES.rstrip("/"))
+    reach.paths = {path for path in manifests if path.startswith(TABLES)}
+    reach.paths |= all_paths(repository, [commit], POINTERS.rstrip("/"))
+    return reach
+
+
 def _add_rows(
     versions: GitVersions,
     snapshot: Snapshot,
