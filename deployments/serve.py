@@ -20,6 +20,7 @@ from prefect.schedules import Cron
 from flows.build_tables import build_tables
 from flows.collect_garbage import collect_garbage
 from flows.compute_columns import compute_columns
+from flows.decide_run import decide_run
 from flows.export_dataset import export_dataset
 from flows.pipeline import pipeline
 from flows.plan_transfer import plan_transfer
@@ -37,6 +38,7 @@ FLOWS = (
     build_tables,
     compute_columns,
     export_dataset,
+    decide_run,
     collect_garbage,
 )
 

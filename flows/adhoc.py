@@ -6,6 +6,7 @@ import argparse
 import sys
 from typing import Any
 
+from flows.arguments import DECISIONS
 from flows.server import managed_server
 from trainset.errors import InputError
 from trainset.model import RunSummary
@@ -133,9 +134,10 @@ def tell(state: Any, spec: DatasetSpec) -> int:
 
 
 def _parameters(options: argparse.Namespace) -> dict[str, Any]:
-    names = ("retry_failed", "retry_dead", "prefer", "models", "ref", "name")
+    names = ("retry_failed", "retry_dead", "prefer", "models", "ref", "name", "by", "run", "note")
     chosen = ("where", "from_manifest", "replay", "files")
     given = {name: getattr(options, name, None) for name in (*names, *chosen)}
+    given["decision"] = options.command if options.command in DECISIONS else None
     return {name: value for name, value in given.items() if value not in (None, False, [])}
 
 
@@ -151,6 +153,8 @@ def _flow(command: str) -> Any:
         from flows.build_tables import build_tables as flow
     elif command == "compute-columns":
         from flows.compute_columns import compute_columns as flow
+    elif command in DECISIONS:
+        from flows.decide_run import decide_run as flow
     else:
         from flows.export_dataset import export_dataset as flow
     return flow

@@ -21,6 +21,10 @@ FLOWS = {
     "export-dataset": "write the exports of a commit or tag",
 }
 REPLAY = "replay"
+DECISIONS = {
+    "approve": "let main move to the commit of a run that waits for it",
+    "reject": "leave main where it is, and say why",
+}
 OTHERS = {
     REPLAY: "take files that are there already through a stage of the transfer again",
     "demo": "the whole way on a folder (or on a generated sample), no spec to write",
@@ -37,7 +41,8 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="python -m flows",
         description="Run flows on your Prefect server, or on one started for the run.",
-        epilog="exit status: 0 done, 1 failed, 2 usage, 3 done but something new was left out",
+        epilog="exit status: 0 done, 1 failed, 2 usage, 3 done but something new was left out, "
+        "4 waiting for approval",
     )
     commands = top.add_subparsers(
         dest="command", required=True, metavar="FLOW", title="flows, in the order of the data's way"
@@ -86,6 +91,8 @@ def parser() -> argparse.ArgumentParser:
         help="git (in the home), lakefs, or lakefs://<repository>; lakeFS needs LAKEFS_ENDPOINT …",
     )
     demo.add_argument("--dry-run", action="store_true", help="say what would happen, and stop")
+    for name, text in DECISIONS.items():
+        _decision_arguments(commands.add_parser(name, help=text, description=text))
     _verify_arguments(commands)
     _collect_arguments(commands)
     _replay_arguments(commands)
@@ -116,6 +123,15 @@ def parser() -> argparse.ArgumentParser:
     )
     blocks.add_argument("--from", dest="file", type=Path, help="a TOML file of blocks")
     return top
+
+
+def _decision_arguments(one: argparse.ArgumentParser) -> None:
+    one.add_argument("spec", type=Path, help="the dataset spec, dataset.yaml")
+    one.add_argument("--by", required=True, metavar="NAME", help="who decides")
+    one.add_argument("--run", metavar="ID", help="of the run (default: the only one that waits)")
+    one.add_argument("--note", help="why, for those who read the run's summary")
+    _prefer_argument(one)
+    one.set_defaults(dry_run=False)
 
 
 def _plan_arguments(plan: argparse.ArgumentParser) -> None:

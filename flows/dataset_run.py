@@ -10,10 +10,12 @@ from typing import Any, Literal
 
 from prefect.runtime import flow_run
 
+from flows.approval import ask_if_it_waits, asked_before
 from flows.resolved import credentials_of, destinations_of, ledger_url_of, placed
 from trainset.errors import InputError
-from trainset.run.context import ReplayStage, RunContext
+from trainset.run.context import ReplayStage, Run, RunContext
 from trainset.run.local import new_context, running
+from trainset.run.waiting import Waiting, as_waited, choose_waiting
 from trainset.spec import load_spec
 from trainset.transfer.selection import Only
 
@@ -34,7 +36,8 @@ def dataset_run(
 
     Inside the context the work goes to the run branch and main is untouched; ``stages.publish``
     moves main. A failure keeps the branch for a look and leaves a summary that says so; after a
-    crash the next run starts from the ledger and the compute cache.
+    crash the next run starts from the ledger and the compute cache. A run that waits for approval
+    suspends its flow run; when it is resumed, ``stages.decided`` has the answer.
 
     Args:
         spec: path of dataset.yaml.
@@ -44,11 +47,8 @@ def dataset_run(
         retry_where, only, replay: as ``choose_files`` gives them.
         prefer: whose value counts where main moved and both changed it: main's (ours), the run's.
     """
-    dataset, lakefs = placed(load_spec(Path(spec)))
-    context = new_context(
-        dataset,
-        run_id=f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{str(flow_run.id)[:8]}",
-        credentials=credentials_of(dataset),
+    context = _context(
+        spec,
         models=models,
         retry_failed=retry_failed,
         retry_dead=retry_dead,
@@ -56,13 +56,38 @@ def dataset_run(
         only=only,
         replay=replay,
         prefer=prefer,
+    )
+    if (waiting := asked_before(context)) is not None:
+        context = as_waited(context, waiting)
+    with running(context):
+        yield context
+    ask_if_it_waits(context)
+
+
+@contextmanager
+def waiting_run(
+    spec: str, run_id: str | None, *, prefer: Literal["ours", "theirs"] | None
+) -> Iterator[tuple[RunContext, Waiting]]:
+    """Take up a run that waits for approval, to do what somebody decided; see ``dataset_run``."""
+    context = _context(spec, prefer=prefer)
+    waiting = choose_waiting(Run(context).home, run_id)
+    context = as_waited(context, waiting)
+    with running(context):
+        yield context, waiting
+
+
+def _context(spec: str, **options: Any) -> RunContext:
+    dataset, lakefs = placed(load_spec(Path(spec)))
+    return new_context(
+        dataset,
+        run_id=f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{str(flow_run.id)[:8]}",
+        credentials=credentials_of(dataset),
         destinations=destinations_of(dataset),
         lakefs=lakefs,
         ledger_url=ledger_url_of(dataset),
         flow_run_id=str(flow_run.id),
+        **options,
     )
-    with running(context):
-        yield context
 
 
 def choose_files(

@@ -40,9 +40,10 @@ def pipeline(
     choice = choose_files(retry_dead=retry_dead, where=where, manifest=None, replay=None)
     options = {"models": models, "retry_failed": retry_failed, "retry_dead": retry_dead}
     with dataset_run(spec, prefer=prefer, **options, **choice) as run:
-        media = stages.transfer(run)
-        labels = stages.sync(run, media)
-        cells = stages.compute(run, labels)
-        commit = stages.publish(run, media, labels, cells)
+        if (commit := stages.decided(run)) is None:
+            media = stages.transfer(run)
+            labels = stages.sync(run, media)
+            cells = stages.compute(run, labels)
+            commit = stages.publish(run, media, labels, cells)
         exports = stages.export(run, commit)
         return stages.report(run, commit, exports)

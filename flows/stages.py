@@ -15,15 +15,17 @@ from prefect.logging import get_run_logger
 from prefect.states import Failed
 from prefect.utilities.annotations import quote
 
+from flows.approval import answer, asked_before
 from flows.limits import read_upload_limit, say_upload_limit
 from tasks import compute as compute_tasks
 from tasks import export as export_tasks
 from tasks import metadata as metadata_tasks
 from tasks import publish as publish_tasks
 from tasks import transfer as transfer_tasks
-from trainset.model import RunSummary
+from trainset.model import Decision, RunSummary
 from trainset.run.context import RunContext
 from trainset.run.reports import Exported, Published, StageReport
+from trainset.run.waiting import Waiting
 
 Future = PrefectFuture[Any]
 Report = PrefectFuture[StageReport]
@@ -63,9 +65,25 @@ def compute(run: RunContext, before: Report | None = None) -> Report:
     return _ended(done, *outcomes)
 
 
+def decided(run: RunContext) -> PrefectFuture[Published] | None:
+    """What somebody decided of this flow run while it was suspended, done; None: it begins."""
+    if (waiting := asked_before(run)) is None:
+        return None
+    return decide(run, waiting, answer(waiting))
+
+
+def decide(run: RunContext, waiting: Waiting, decision: Decision) -> PrefectFuture[Published]:
+    """Move main to the commit that waits, or leave it where it is."""
+    return _locked(run, publish_tasks.decide.submit(quote(run), quote(waiting), decision))
+
+
 def publish(run: RunContext, *reports: Report) -> PrefectFuture[Published]:
     """Gate, commit, merge, tag; and a lock on all that the tag reaches, where the spec says so."""
-    published = _ended(publish_tasks.publish.submit(quote(run), list(reports)))
+    return _locked(run, publish_tasks.publish.submit(quote(run), list(reports)))
+
+
+def _locked(run: RunContext, published: PrefectFuture[Published]) -> PrefectFuture[Published]:
+    _ended(published)
     if run.spec.lock_tags is not None:
         _ended(publish_tasks.lock_tag.submit(quote(run), published))
     return published

@@ -22,6 +22,7 @@ def sync_metadata(spec: str, prefer: Literal["ours", "theirs"] | None = None) ->
             theirs takes this run's. Left out: the run ends and lists them.
     """
     with dataset_run(spec, prefer=prefer) as run:
-        labels = stages.sync(run)
-        commit = stages.publish(run, labels)
+        if (commit := stages.decided(run)) is None:
+            labels = stages.sync(run)
+            commit = stages.publish(run, labels)
         return stages.report(run, commit)

@@ -46,6 +46,7 @@ def transfer_media(
         files=files or (),
     )
     with dataset_run(spec, retry_dead=retry_dead, prefer=prefer, **choice) as run:
-        media = stages.transfer(run)
-        commit = stages.publish(run, media)
+        if (commit := stages.decided(run)) is None:
+            media = stages.transfer(run)
+            commit = stages.publish(run, media)
         return stages.report(run, commit)

@@ -11,14 +11,16 @@ from tasks.policy import ONCE, RETRIED
 from tasks.progress import task_progress
 from tasks.say import tell
 from tasks.secret_blocks import open_block
-from trainset.model import GIT, RunSummary
+from trainset.model import GIT, Decision, RunSummary
 from trainset.report.markdown import gate_markdown, run_markdown
+from trainset.run import approval as approval_step
 from trainset.run import publish as step
 from trainset.run import summary as summary_step
 from trainset.run import tag_lock as lock_step
 from trainset.run.context import RunContext
 from trainset.run.reports import Exported, Published, StageReport
 from trainset.run.tag_lock import Locked
+from trainset.run.waiting import Waiting
 
 
 @task(name="publish", task_run_name="publish", **RETRIED)
@@ -28,11 +30,19 @@ def publish(run: RunContext, reports: Sequence[StageReport]) -> Published:
     linked = 0 if run.spec.versions == GIT else total.media_changed
     with task_progress("link-progress", "media shown in lakeFS", linked, "media") as progress:
         published = tell(step.publish(run, total, open_block=open_block, progress=progress))
-    create_markdown_artifact(
-        gate_markdown(published),
-        key="gate-verdict",
-        description="What the gate looked at, and why main moved or did not",
-    )
+    _show_verdict(published)
+    return published
+
+
+@task(name="decide", task_run_name="decide", **RETRIED)
+def decide(run: RunContext, waiting: Waiting, decision: Decision) -> Published:
+    """Do what somebody decided of a run that waits."""
+    total = 0 if run.spec.versions == GIT else waiting.published.report.media_changed
+    with task_progress("link-progress", "media shown in lakeFS", total, "media") as progress:
+        published = tell(
+            approval_step.decide(run, waiting, decision, open_block=open_block, progress=progress)
+        )
+    _show_verdict(published)
     return published
 
 
@@ -63,3 +73,11 @@ def write_report(
         description="The run at a glance, and what it left out",
     )
     return summary
+
+
+def _show_verdict(published: Published) -> None:
+    create_markdown_artifact(
+        gate_markdown(published),
+        key="gate-verdict",
+        description="What the gate looked at, and why main moved or did not",
+    )

@@ -168,7 +168,20 @@ class ExportResult(Frozen):
     sha256: str
 
 
-RunStatus = Literal["completed", "unchanged", "refused", "failed"]
+RunStatus = Literal["completed", "unchanged", "waiting", "refused", "failed"]
+
+
+class Decision(Frozen):
+    """What somebody said of a run that waited for approval."""
+
+    approved: bool
+    by: str = Field(min_length=1, description="who says so")
+    note: str = ""
+
+    @property
+    def said(self) -> str:
+        what = "approved" if self.approved else "rejected"
+        return f"{self.by} {what} it" + (f": {self.note}" if self.note else "")
 
 
 class RunSummary(Frozen):
@@ -186,12 +199,16 @@ class RunSummary(Frozen):
     left_out: tuple[LeftOut, ...] = Field(default=(), description="new since the base commit")
     known_left_out: int = Field(default=0, description="reported by earlier runs already")
     error: str | None = Field(default=None, description="why the run failed")
+    waits: str | None = Field(default=None, description="commit that somebody is to approve")
+    decision: Decision | None = Field(default=None, description="what somebody said of it")
 
     @property
     def exit_code(self) -> int:
-        """0 done, 1 failed or refused, 3 done but something new was left out."""
+        """0 done, 1 failed or refused, 3 done but something new was left out, 4 it waits."""
         if self.status in ("failed", "refused"):
             return 1
+        if self.status == "waiting":
+            return 4
         return 3 if self.left_out else 0
 
 

@@ -61,6 +61,11 @@ class ColumnSpec(SpecModel):
 class GateSpec(SpecModel):
     """Main moves only when this holds; without numbers the gate only reports."""
 
+    approve: Literal["never", "always", "when_failed"] = Field(
+        default="never",
+        description="whether somebody is asked before main moves: of every change, or only of one "
+        "that the limits here do not let pass",
+    )
     unreadable: Share | None = None
     orphan_records: Share | None = None
     labels_changed: Share | None = None
@@ -189,7 +194,6 @@ class DatasetSpec(SpecModel):
 # Known words of the language that a later version does; refused by name.
 LATER = {
     "views": "views (frames, pages, chunks)",
-    "gate.approve": "human approval",
 }
 
 

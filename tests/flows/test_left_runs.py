@@ -1,4 +1,4 @@
-"""A run whose machine never comes back: others see its branch for a week, then discard it."""
+"""A run whose machine never comes back: others may answer it, or discard it after a week."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ from services.dying import killed_after
 from services.s3_endpoint import S3Bucket
 from services.tiny_source import TinySource, make_tiny_source, picture
 
+from trainset.errors import InputError
+from trainset.model import Decision
 from trainset.run.context import begin_run, end_run
-from trainset.run.local import new_context, run_pipeline
+from trainset.run.local import decide_run, new_context, run_pipeline
+
+YES = Decision(approved=True, by="maria")
 
 COMMIT = {
     "git": "trainset.versions.workspace:GitWorkspace.commit",
@@ -97,3 +101,26 @@ def test_a_branch_that_failed_stays_a_week_on_its_own_machine_too(fleet: Fleet) 
     assert fleet.runs() == fleet.runs_seen_in(days=6) == [failed.run_id]
     assert fleet.runs_seen_in(days=8) == []
     assert list((fleet.tiny.home.state / "locks").iterdir()) == []
+
+
+def test_another_machine_answers_a_run_that_waits(fleet: Fleet, store: str) -> None:
+    tiny = fleet.tiny
+    tiny.write_spec(gate={"approve": "always"})
+    tiny.write("added.png", picture(100))
+    first, second = run_pipeline(tiny.spec), run_pipeline(tiny.spec)
+    fleet.use("b")
+    assert decide_run(tiny.spec, YES, run_id=first.run_id).tag == "v2"
+    assert "added.png" in tiny.media_rows("v2")
+    tiny.write("more.png", picture(101))
+    third = run_pipeline(tiny.spec)
+    fleet.use("c")
+    if store == "git":  # the rows of a run lie on its machine until they are on main
+        with pytest.raises(InputError, match="approve it there, or run the pipeline again"):
+            decide_run(tiny.spec, YES, run_id=second.run_id)
+        fleet.use("a")
+    assert decide_run(tiny.spec, YES, run_id=second.run_id).status == "unchanged"
+    fleet.use("c")
+    assert decide_run(tiny.spec, YES, run_id=third.run_id).tag == "v3"
+    assert "more.png" in tiny.media_rows("v3")
+    fleet.use("b")
+    assert fleet.runs() == []

@@ -113,12 +113,26 @@ def test_align_markdown_counts_first_and_lists_what_is_odd() -> None:
 def test_gate_markdown_says_where_main_is() -> None:
     row = SimpleNamespace(check="unreadable", value="3%", limit="1%", verdict="refused")
     refused = SimpleNamespace(
-        status="refused", commit=None, tag=None, gate=(row,), reasons=("unreadable 3% > 1%",)
+        status="refused",
+        commit=None,
+        tag=None,
+        gate=(row,),
+        reasons=("unreadable 3% > 1%",),
+        waits=None,
+        decision=None,
     )
     text = gate_markdown(refused)
     assert "main stays where it was" in text
     assert "| unreadable | refused | 3% | 1% |" in text
     passed = SimpleNamespace(
-        status="completed", commit="0f3c9a0f3c9aff", tag="v1", gate=(), reasons=()
+        status="completed",
+        commit="0f3c9a0f3c9aff",
+        tag="v1",
+        gate=(),
+        reasons=(),
+        waits=None,
+        decision=None,
     )
     assert "main moved to `0f3c9a0f3c9a`, tagged `v1`" in gate_markdown(passed)
+    waiting = SimpleNamespace(**{**vars(passed), "status": "waiting", "waits": "1f3c9a0f3c9aff"})
+    assert "until somebody approves `1f3c9a0f3c9a`" in gate_markdown(waiting)

@@ -28,6 +28,12 @@ def in_terminal(spec: DatasetSpec, ref: str | None) -> str:
     return f"trainset query {home}{at} --where \"modality = 'image'\"\ntrainset log {home}"
 
 
+def approve_run(run_id: str) -> str:
+    """Commands that say yes or no to a run that waits."""
+    says = f"dataset.yaml --run {run_id} --by NAME"
+    return f"python -m flows approve {says}\npython -m flows reject {says} --note REASON"
+
+
 def open_export(export: ExportResult, home: str) -> str:
     """The few lines of Python that load an export; in a bucket it is brought here first."""
     lines: Sequence[str] = ()

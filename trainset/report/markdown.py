@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from trainset.model import RunSummary
+from trainset.model import Decision, RunSummary
+from trainset.report.howto import approve_run
 from trainset.report.markdown_labels import align_markdown
 from trainset.report.markdown_table import code, escape, left_out_lines, table
 from trainset.report.markdown_transfer import transfer_markdown
@@ -27,6 +28,8 @@ class HasGate(Protocol):
     tag: str | None
     gate: Sequence[Any]
     reasons: tuple[str, ...]
+    waits: str | None
+    decision: Decision | None
 
 
 def run_markdown(summary: RunSummary, *, home: str | None = None) -> str:
@@ -43,15 +46,24 @@ def run_markdown(summary: RunSummary, *, home: str | None = None) -> str:
     if home is not None:
         page = f"{home.rstrip('/')}/runs/{summary.run_id}/report.html"
         lines += ["", f"The whole report, with pictures: {code(page, 200)}"]
-        if ref := summary.tag or summary.commit:
+        if ref := summary.tag or summary.commit or summary.waits:
             lines += ["", f"Look at this version: `trainset query {home} --ref {ref}`"]
+    if summary.waits:
+        lines += ["", *_how_to_approve(summary.run_id)]
     return "\n".join([*lines, *left_out_lines(summary.left_out, shown=IN_SUMMARY)])
+
+
+def _how_to_approve(run_id: str) -> list[str]:
+    """For a run without a form in the UI to answer."""
+    return ["If no form asks for it:", "", *(f"    {c}" for c in approve_run(run_id).splitlines())]
 
 
 def _stages(summary: RunSummary) -> list[tuple[str, str]]:
     moved, labels, cells = summary.transfer, summary.metadata, summary.cells
     version = f"`{summary.commit[:12]}`" if summary.commit else "none new"
     rows = [("version", version + (f", tag `{summary.tag}`" if summary.tag else ""))]
+    rows += [("waits for approval", f"`{summary.waits[:12]}`")] if summary.waits else []
+    rows += [("decision", escape(summary.decision.said))] if summary.decision else []
     if moved.planned:
         rows += [
             ("files sent", f"{moved.sent:,} ({size(moved.bytes)})"),
@@ -85,8 +97,14 @@ def gate_markdown(verdict: HasGate) -> str:
         moved = "main stays where it was"
     tag = f", tagged `{verdict.tag}`" if verdict.tag else ""
     rows = [(r.check, r.verdict, r.value, r.limit) for r in verdict.gate]
+    if verdict.waits is not None:
+        moved += f" until somebody approves `{verdict.waits[:12]}`"
     lines = [f"**{verdict.status.capitalize()}**: {moved}{tag}."]
-    if verdict.reasons:
+    if verdict.decision is not None:
+        lines += ["", f"{escape(verdict.decision.said)}."]
+    if verdict.waits is not None:
+        lines += ["", *(f"- {escape(reason)}" for reason in verdict.reasons)]
+    elif verdict.status == "refused" and verdict.reasons:
         lines += ["", *(f"- {escape(reason)}" for reason in verdict.reasons), ""]
         lines += ["Next: do what these lines say, or raise the limits under `gate:` of the spec;"]
         lines[-1] += " the same command then takes up the work: what was sent is not sent again."

@@ -18,7 +18,7 @@ from trainset.report.alignment import (
     source_rows,
 )
 from trainset.report.facts import cards_of, gather_facts
-from trainset.report.howto import in_terminal, open_dataset, open_export
+from trainset.report.howto import approve_run, in_terminal, open_dataset, open_export
 from trainset.report.markdown_transfer import LEVELS
 from trainset.report.model import DatasetFacts, Search
 from trainset.report.plot import class_plot
@@ -140,6 +140,7 @@ def render(
         known=wording.by_kind(known),
         transfer=transfer,
         exports=[(e, spec.exports.get(e.name), open_export(e, spec.home)) for e in summary.exports],
+        approve=approve_run(summary.run_id) if summary.waits else None,
         open_dataset=open_dataset(spec, summary.tag or commit),
         in_terminal=in_terminal(spec, summary.tag or commit),
         max_hits=HITS,

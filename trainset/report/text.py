@@ -7,7 +7,7 @@ from pathlib import Path
 from textwrap import fill
 
 from trainset.model import GIT, CellTotals, LeftOut, MetadataTotals, RunSummary, TransferTotals
-from trainset.report.howto import in_terminal
+from trainset.report.howto import approve_run, in_terminal
 from trainset.report.model import Search
 from trainset.report.wording import (
     STATUS,
@@ -65,6 +65,10 @@ def _head(summary: RunSummary, spec: DatasetSpec | None, seconds: float | None) 
         yield f"  version      commit {summary.commit[:12]}{tag}{where}"
     elif summary.base:
         yield f"  version      commit {summary.base[:12]}, as before"
+    if summary.decision:
+        yield f"  decision     {summary.decision.said}"
+    if summary.waits:
+        yield f"  waiting      commit {summary.waits[:12]}, on the branch of run {summary.run_id}"
 
 
 def _counts(summary: RunSummary) -> Iterator[str]:
@@ -155,8 +159,10 @@ def _places(
         yield f"    {spec.home.rstrip('/') + '/' if spec else ''}{export.path}"
     if report is not None:
         yield f"Report\n  {report}"
-    if spec is None or not (summary.commit or summary.base):
+    ref = summary.tag or summary.commit or summary.waits or summary.base
+    if spec is None or ref is None:
         return
     yield "Next"
-    for line in in_terminal(spec, summary.tag or summary.commit or summary.base).splitlines():
+    lines = approve_run(summary.run_id).splitlines() if summary.waits else []
+    for line in (*lines, *in_terminal(spec, ref).splitlines()):
         yield f"  {line}"

@@ -44,7 +44,8 @@ KINDS = {
 STATUS = {
     "completed": "A new version was made.",
     "unchanged": "Nothing had changed, so no new version was made.",
-    "refused": "The gate refused this version; main stays where it was.",
+    "waiting": "Somebody is to approve this version; main stays where it was until then.",
+    "refused": "This version was refused; main stays where it was.",
     "failed": "The run failed; main stays where it was.",
 }
 

@@ -120,7 +120,7 @@ class Run:
         return store.open(location) if store.exists(location) else None
 
 
-KEPT = ".kept"  # lock file of a run that failed: its branch may be looked at
+KEPT = ".kept"  # lock file of a run that failed or waits: its branch may be looked at
 KEEP = timedelta(days=7)
 _held: dict[str, IO[bytes]] = {}
 
@@ -137,7 +137,8 @@ def begin_run(context: RunContext) -> Run:
         _discard_crashed(run, locks)
         _discard_silent(run, locks)
         _held[context.run_id] = _lock(locks / context.run_id)
-    _ = run.workspace
+    if not branches_of(run.home.versions, context.run_id):  # one that waited has its branch
+        _ = run.workspace
     return run
 
 
@@ -152,6 +153,7 @@ def end_run(context: RunContext) -> None:
                 path.rename(path.with_name(path.name + KEPT))
             else:
                 path.unlink(missing_ok=True)
+                path.with_name(path.name + KEPT).unlink(missing_ok=True)  # it had waited
             lock.close()
 
 

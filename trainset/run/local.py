@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from trainset.model import Credentials, RunSummary
+from trainset.model import Credentials, Decision, RunSummary
 from trainset.run import compute as compute_steps
 from trainset.run import exports as export_steps
 from trainset.run import metadata as metadata_steps
@@ -21,11 +21,13 @@ from trainset.run import publish as publish_steps
 from trainset.run import sending
 from trainset.run import summary as summary_steps
 from trainset.run import transfer as transfer_steps
-from trainset.run.context import ReplayStage, RunContext, begin_run, end_run, now
+from trainset.run.approval import decide
+from trainset.run.context import ReplayStage, Run, RunContext, begin_run, end_run, now
 from trainset.run.destinations import Destinations
 from trainset.run.media_rows import write_rows
 from trainset.run.reports import Exported, Published, StageReport
 from trainset.run.tag_lock import lock_published
+from trainset.run.waiting import as_waited, choose_waiting
 from trainset.spec import DatasetSpec
 from trainset.transfer.selection import Only
 from trainset.versions.lakefs.access import LakeFSAccess
@@ -111,6 +113,31 @@ def run_transfer(
         published = publish_steps.publish(context, transfer(context))
         lock_published(context, published)
         return summary_steps.write_summary(context, published, [])
+
+
+def decide_run(
+    spec: DatasetSpec,
+    decision: Decision,
+    *,
+    run_id: str | None = None,
+    credentials: Credentials | None = None,
+    prefer: Prefer | None = None,
+) -> RunSummary:
+    """Answer a run that waits for approval, and make its exports where main moved.
+
+    Args:
+        run_id: of the run; None: the only one that waits.
+        prefer: as for ``run_pipeline``, where main moved since the run asked.
+    Raises:
+        InputError: it does not wait (any more); names those that do. Else as ``run_pipeline``.
+    """
+    context = new_context(spec, credentials=credentials, prefer=prefer)
+    waiting = choose_waiting(Run(context).home, run_id)
+    context = as_waited(context, waiting)
+    with running(context):
+        published = decide(context, waiting, decision)
+        lock_published(context, published)
+        return summary_steps.write_summary(context, published, export(context, published))
 
 
 def new_context(

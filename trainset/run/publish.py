@@ -1,9 +1,9 @@
-"""The end of a run: gate, commit, merge into main, tag. Main moves here and nowhere else."""
+"""The end of a run: gate, commit, merge into main, tag. Main moves here, or on somebody's word."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from trainset import __version__
@@ -14,16 +14,15 @@ from trainset.model import Commit, LeftOut
 from trainset.run import left_out
 from trainset.run.conflicts import note_settled, read_settled
 from trainset.run.context import Run, RunContext
-from trainset.run.label_changes import count_changed
+from trainset.run.judging import judge_run, tables_of
 from trainset.run.links import Shown, link_media
-from trainset.run.media_changes import count_media_changes
 from trainset.run.overtaken import replayed_on_main, taken_up
 from trainset.run.reports import Published, StageReport
-from trainset.tables.base import Table
-from trainset.tables.lance_store import LanceTableStore
+from trainset.run.waiting import keep_waiting
+from trainset.spec import GateSpec
 from trainset.tables.root_hash import root_hash
-from trainset.versions.base import MainMoved, MediaLinks, VersionStore
-from trainset.versions.gate import GateInput, Verdict, judge, lost_columns
+from trainset.versions.base import MainMoved, MediaLinks
+from trainset.versions.gate import Verdict
 
 SPEC = "_meta/spec.yaml"
 
@@ -38,7 +37,8 @@ def publish(
     """Judge the run branch; if the gate is content, make main what it holds, and tag that.
 
     When main moved meanwhile, the run's row changes are replayed on the newest main and judged
-    again, as often as it takes. Repeating a publish that was cut off is safe.
+    again, as often as it takes. Where the spec wants somebody to approve it, the commit is made
+    and waits on the run branch; see ``decide``. Repeating a publish that was cut off is safe.
 
     Args:
         open_block: as for ``sync_work``: streams that moved on main are synced again.
@@ -55,27 +55,28 @@ def publish(
     run, replayed = taken_up(run, report, open_block)
     while True:
         base = run.workspace.base
-        root = root_hash(_tables(run))
-        verdict = _judge(run, report, root)
+        root = root_hash(tables_of(run))
+        verdict = judge_run(run, report, root)
+        ask = _asks(run.spec.gate, verdict)
         rowless = (*report.left_out, *read_settled(began))
         items = left_out.current_left_out(run, rowless=rowless, ran=report.ran)
-        if not verdict.passed:
-            return Published(
-                status="refused",
-                base=None if base is None else base.id,
-                report=report,
-                left_out=tuple(items),
-                gate=verdict.checks,
-                reasons=verdict.reasons,
-            )
+        if not verdict.passed and not ask:
+            return _refused(base, report, items, verdict)
         shown = link_media(run, progress)
         _write(run, left_out.PATH, left_out.encode(items))
         _write(run, SPEC, context.spec.to_yaml().encode())
         commit = run.workspace.commit(
             _message(report), _metadata(run, context.run_id, report, root)
         )
+        if commit is None and not verdict.passed:
+            return _refused(base, report, items, verdict)
         if commit is None:
             return _unchanged(run, base, report, items, verdict, shown)
+        if ask:
+            asked = _refused(base, report, items, verdict).model_copy(
+                update={"status": "waiting", "waits": commit.id, "replayed": replayed}
+            )
+            return keep_waiting(context, asked.model_copy(update=_said(shown)))
         try:
             merged = run.workspace.merge()
         except MainMoved:
@@ -96,6 +97,24 @@ def look_up(context: RunContext, ref: str) -> Published:
     return Published(status="unchanged", base=commit.id, commit=commit.id, tag=tag)
 
 
+def _asks(spec: GateSpec, verdict: Verdict) -> bool:
+    """Whether somebody is asked before main moves."""
+    return spec.approve == "always" or (spec.approve == "when_failed" and not verdict.passed)
+
+
+def _refused(
+    base: Commit | None, report: StageReport, items: list[LeftOut], verdict: Verdict
+) -> Published:
+    return Published(
+        status="refused",
+        base=None if base is None else base.id,
+        report=report,
+        left_out=tuple(items),
+        gate=verdict.checks,
+        reasons=verdict.reasons,
+    )
+
+
 def _published(
     run: Run,
     commit: Commit,
@@ -111,7 +130,7 @@ def _published(
         status="completed",
         base=parents[0] if parents else None,
         commit=commit.id,
-        tag=_tag(run.home.versions, run.spec.tag, commit, run.context),
+        tag=tag_commit(run, commit),
         report=report,
         left_out=tuple(items or left_out.known_left_out(run, commit.id)),
         gate=() if verdict is None else verdict.checks,
@@ -135,7 +154,7 @@ def _unchanged(
         base = run.home.versions.resolve(base.id)  # with the tags that it has now
         tag = base.tags[-1] if base.tags else None
         if tag is None and "run_id" in base.metadata:
-            tag = _tag(run.home.versions, run.spec.tag, base, run.context)
+            tag = tag_commit(run, base)
     return Published(
         status="unchanged",
         base=None if base is None else base.id,
@@ -153,46 +172,6 @@ def _said(shown: Shown | None) -> dict[str, Any]:
     if shown is None:
         return {}
     return {"links": None if shown.links == MediaLinks() else shown.links, "notes": shown.notes}
-
-
-def _judge(run: Run, report: StageReport, root: str) -> Verdict:
-    base, now = _base_tables(run), _tables(run)
-    media, labels = now.get("media"), now.get("annotations")
-    before = base.get("annotations")
-    changes = count_media_changes(base.get("media"), media)
-    return judge(
-        GateInput(
-            media_rows=0 if media is None else media.count(),
-            unreadable=0 if media is None else media.count("unreadable IS NOT NULL"),
-            label_rows=0 if labels is None else labels.count(),
-            orphan_records=0 if labels is None else labels.count("match = 'orphan'"),
-            labels_before=0 if before is None else before.count(),
-            labels_changed=0 if before is None or labels is None else count_changed(before, labels),
-            media_before=changes.before,
-            media_changed=changes.changed,
-            media_changed_silently=changes.silently,
-            root_hash=root,
-            lost_columns=lost_columns(_columns(base), _columns(now)),
-            transfer=report.transfer or GateInput(media_rows=0).transfer,
-            spec=run.spec.gate,
-        )
-    )
-
-
-def _tables(run: Run) -> dict[str, Table]:
-    return {name: table for name in run.workspace.tables() if (table := run.table(name))}
-
-
-def _base_tables(run: Run) -> dict[str, Table]:
-    base = run.workspace.base
-    if base is None:
-        return {}
-    snapshot = run.home.versions.snapshot(base.id)
-    return {name: LanceTableStore().open(snapshot.table(name)) for name in snapshot.tables()}
-
-
-def _columns(tables: Mapping[str, Table]) -> dict[str, tuple[str, ...]]:
-    return {name: tuple(table.schema.names) for name, table in tables.items()}
 
 
 def _write(run: Run, path: str, data: bytes) -> None:
@@ -224,19 +203,25 @@ def _metadata(run: Run, run_id: str, report: StageReport, root: str) -> dict[str
         "root": root,
         "provenance": report.provenance or "",
     }
-    facts |= {f"rows.{name}": str(table.count()) for name, table in _tables(run).items()}
+    facts |= {f"rows.{name}": str(table.count()) for name, table in tables_of(run).items()}
     return {key: value for key, value in facts.items() if value}
 
 
-def _tag(versions: VersionStore, pattern: str, commit: Commit, context: RunContext) -> str:
-    """Tag the commit: ``{n}`` is one more than the highest number so far, ``{date}`` the day."""
+def tag_commit(run: Run, commit: Commit) -> str:
+    """Tag the commit as the spec says, unless it has a tag.
+
+    ``{n}`` is one more than the highest number so far, ``{date}`` the day of the run.
+    """
     if commit.tags:
         return commit.tags[-1]
+    pattern, versions = run.spec.tag, run.home.versions
     before, found, after = pattern.partition("{n}")
     number = 1
     if found:
         like = re.compile(re.escape(before) + r"(\d+)" + re.escape(after))
         taken = [int(m[1]) for tag in versions.tags() if (m := like.fullmatch(tag))]
         number = max(taken, default=0) + 1
-    name = pattern.replace("{n}", str(number)).replace("{date}", f"{context.started_at:%Y-%m-%d}")
+    name = pattern.replace("{n}", str(number)).replace(
+        "{date}", f"{run.context.started_at:%Y-%m-%d}"
+    )
     return versions.tag(name, commit.id)

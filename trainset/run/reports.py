@@ -8,6 +8,7 @@ from pydantic import Field
 
 from trainset.model import (
     CellTotals,
+    Decision,
     ExportResult,
     Frozen,
     LeftOut,
@@ -175,7 +176,11 @@ class StageReport(Frozen):
 
 
 class Published(Frozen):
-    """Where a run's work went: a commit on main, nowhere (unchanged), or not past the gate."""
+    """Where a run's work went: a commit on main, nowhere (unchanged), or not past the gate.
+
+    Attributes:
+        waits: commit on the run branch that somebody is to approve before main moves.
+    """
 
     status: RunStatus
     base: str | None = None
@@ -188,11 +193,15 @@ class Published(Frozen):
     replayed: int = Field(default=0, description="how often main had moved")
     links: MediaLinks | None = Field(default=None, description="media shown in the version store")
     notes: tuple[str, ...] = Field(default=(), description="what was not possible; nothing is lost")
+    waits: str | None = None
+    decision: Decision | None = None
 
     @property
     def said(self) -> str:
         if self.status == "refused":
-            return f"the gate refused: {'; '.join(self.reasons)}"
+            return f"{'' if self.decision else 'the gate refused: '}{'; '.join(self.reasons)}"
+        if self.waits is not None:
+            return f"commit {self.waits[:12]} waits until somebody approves it; main stays"
         tag = f", tag {self.tag}" if self.tag else ""
         moved = "main moved to" if self.status == "completed" else "nothing new; the commit is"
         links = self.links

@@ -13,6 +13,7 @@ from trainset.run.context import Run, RunContext, now
 from trainset.run.examples import Examples, example_searches
 from trainset.run.left_out import known_left_out
 from trainset.run.reports import Exported, Published
+from trainset.run.waiting import NEVER, end_waiting
 from trainset.spec import DatasetSpec
 from trainset.versions.lakefs.access import LakeFSAccess
 
@@ -44,8 +45,12 @@ def write_summary(
         exports=tuple(export.result for export in exports if export.result is not None),
         left_out=tuple(new),
         known_left_out=len(old),
+        waits=published.waits,
+        decision=published.decision,
     )
     _write_pages(run, summary, published, old)
+    if published.waits is None and (published.decision or run.spec.gate.approve != NEVER):
+        end_waiting(run.home, context.run_id)  # last: a kill before it lets it be said again
     return summary
 
 
@@ -87,7 +92,7 @@ def _write_pages(
     run: Run, summary: RunSummary, published: Published, known: Sequence[LeftOut]
 ) -> None:
     context, store = run.context, run.home.store
-    ref = summary.tag or summary.commit or summary.base
+    ref = summary.tag or summary.commit or summary.waits or summary.base
     dataset = None
     if ref is not None:
         dataset = open_dataset(

@@ -33,7 +33,10 @@ class RunBranches(GitStore):
             refs = self.refs()
             if base != MAIN and HEADS + base not in refs:
                 raise unknown_ref(base, refs)
-            record = work.make_record(folder, base=refs.get(HEADS + base), branch=base)
+            fork, tip = refs.get(HEADS + base), refs.get(RUNS + run_id)
+            if tip is not None:  # another machine's run: only its commit can be seen here
+                fork = next(iter(self.repository.commit(tip).parents), None)
+            record = work.make_record(folder, base=fork, branch=base)
         else:
             work.tidy(folder)
             self.refs()  # brings the objects of a base that this machine has not seen
