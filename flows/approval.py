@@ -18,7 +18,9 @@ from trainset.run.waiting import NEVER, Waiting, read_waiting, waiting_runs
 class Approval(RunInput):
     """Whether main moves to the version that this run made."""
 
-    decision: Literal["approve", "reject"] = "reject"
+    decision: Literal["approve", "reject"] = Field(
+        default="reject", description="Rejected, the version stays on its branch for a week."
+    )
     by: str = Field(min_length=1, description="Who decides; it stands in the run's summary.")
     note: str = Field(default="", description="Why, for those who read it later.")
 
@@ -39,12 +41,13 @@ def ask_if_it_waits(run: RunContext) -> None:
     if run.spec.gate.approve == NEVER or not deployment.id:
         return
     if (waiting := read_waiting(Run(run).home, run.run_id)) is not None:
-        answer(waiting)
+        answer(run, waiting)
 
 
-def answer(waiting: Waiting) -> Decision:
+def answer(run: RunContext, waiting: Waiting) -> Decision:
     """What the form of this very commit says; suspends the flow run until it says something."""
-    form = Approval.with_initial_data(description=gate_markdown(waiting.published))
+    look = f"Look at it first: `trainset query {run.spec.home} --ref {waiting.commit[:12]}`"
+    form = Approval.with_initial_data(description=f"{look}\n\n{gate_markdown(waiting.published)}")
     said = suspend_flow_run(
         wait_for_input=form, key=waiting.commit, timeout=int(KEEP.total_seconds())
     )

@@ -69,7 +69,7 @@ def decided(run: RunContext) -> PrefectFuture[Published] | None:
     """What somebody decided of this flow run while it was suspended, done; None: it begins."""
     if (waiting := asked_before(run)) is None:
         return None
-    return decide(run, waiting, answer(waiting))
+    return decide(run, waiting, answer(run, waiting))
 
 
 def decide(run: RunContext, waiting: Waiting, decision: Decision) -> PrefectFuture[Published]:
