@@ -19,6 +19,7 @@ from packaging.requirements import Requirement
 from flows.doctor_bucket import Place, bucket_checks, place_checks, places_of
 from flows.doctor_check import Check, State, as_table, failed
 from flows.doctor_connectors import connector_checks
+from flows.doctor_lakefs import lakefs_checks
 from flows.server import check_reachable, configured_url, prefect_home
 from trainset.errors import TrainsetError
 from trainset.spec import DatasetSpec, load_spec
@@ -79,6 +80,7 @@ def checks(
                 replace(line, name=f"{line.name} ({place.url})")
                 for line in place_checks(place, now, probe_lock=probe_lock)
             ]
+    found += lakefs_checks(home, spec)
     if spec is not None:
         found += connector_checks(spec, environment)
     return [*found, _prefect()]

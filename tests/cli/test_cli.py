@@ -178,9 +178,16 @@ def test_verify_hashes_again_and_names_what_is_wrong(run: Run, own_home: str) ->
 
 
 def test_rollback_makes_main_what_it_was(run: Run, own_home: str) -> None:
-    status, out, _ = run("rollback", own_home, "--to", "v1", "--format", "json")
+    before = as_json(run("log", own_home, "--format", "json"))[0]["id"]
+    status, out, said = run("rollback", own_home, "--to", "v1", "--format", "json")
     assert status == 0
     commit = json.loads(out)["id"]
+    assert f"trainset rollback {own_home} --to {before[:12]}" in said
+    _, table, _ = run("rollback", own_home, "--to", before[:12])
+    (row,) = [line.split() for line in table.splitlines() if " media " in line]
+    assert row[2:] == ["1", "0", "0", "0"]
+    run("rollback", own_home, "--to", "v1")
+    commit = as_json(run("log", own_home, "--format", "json"))[0]["id"]
     assert len(as_json(run("query", own_home, "--format", "json"))) == 3
     assert len(as_json(run("query", own_home, "--ref", "v2", "--format", "json"))) == 4
     assert as_json(run("log", own_home, "--format", "json"))[0]["id"] == commit

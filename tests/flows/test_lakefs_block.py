@@ -18,6 +18,7 @@ from blocks.register import register_blocks
 from blocks.resolve import resolve_versions
 from flows import adhoc
 from flows.__main__ import main
+from flows.doctor_lakefs import lakefs_checks
 from flows.pipeline import pipeline
 from flows.verify_transfer import verify_transfer
 from trainset.errors import InputError, NotFound
@@ -107,6 +108,11 @@ def test_a_run_finds_its_repository_by_the_block_alone(
     for command in ("plan-transfer", "pipeline --dry-run"):
         name, *options = command.split()
         assert main([name, spec, *options]) == 0
+    assert main(["collect-garbage", spec]) == 1
+    assert "lakeFS, which has a garbage collection of its own" in capsys.readouterr().err
+    (server, found) = lakefs_checks(None, tiny.spec)
+    assert (server.state, found.state) == ("ok", "ok")
+    assert found.found.startswith(f"{repository}, in ")
     access = LakeFSRepository.load("default").to_access()
     secret = access.secret_key.get_secret_value().encode()
     assert secret.decode() not in caplog.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,9 +76,15 @@ def _write_diff(found: DatasetDiff, out: Path) -> Answer:
 def rollback(options: argparse.Namespace) -> Answer:
     from trainset.home import open_home
 
-    commit = open_home(options.home).versions.rollback(options.to)
+    versions = open_home(options.home).versions
+    before = versions.head()
+    commit = versions.rollback(options.to)
+    found = [] if before is None else open_dataset(options.home).diff(before.id).tables
     say(f"main now holds what {options.to} holds; its history stays")
-    return Answer(commit, [{"commit": commit.id, "message": commit.message}])
+    if before is not None:
+        say(f"to undo it: trainset rollback {shlex.quote(options.home)} --to {before.id[:12]}")
+    rows = [{"commit": commit.id[:12], "table": t.table, **t.counts} for t in found]
+    return Answer(commit, rows, [f"commit {commit.id}", commit.message, ""], empty="no row differs")
 
 
 def lock(options: argparse.Namespace) -> Answer:

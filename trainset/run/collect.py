@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from trainset.errors import InputError
 from trainset.home import Home, open_home
-from trainset.model import Credentials, Frozen
+from trainset.model import GIT, Credentials, Frozen
 from trainset.report.wording import many, size
 from trainset.run.context import no_new_runs
 from trainset.spec import DatasetSpec
@@ -98,6 +98,8 @@ def collect_garbage(
     Raises:
         InputError: the home's versions are not in its git store.
     """
+    if work.spec.versions != GIT:
+        raise _not_ours(work.spec.home)
     home = open_home(work.spec.home, credentials=work.credentials, options=work.spec.store_options)
     versions = _git_versions(home)
     with no_new_runs(home) as at_work, versions.lock:
@@ -124,11 +126,15 @@ def collect_garbage(
 
 def _git_versions(home: Home) -> GitVersions:
     if not isinstance(home.versions, GitVersions):
-        raise InputError(
-            f"{home.url} keeps its versions in lakeFS, which has a garbage collection of its own; "
-            "this one is for homes with 'versions: git'"
-        )
+        raise _not_ours(home.url)
     return home.versions
+
+
+def _not_ours(url: str) -> InputError:
+    return InputError(
+        f"{url} keeps its versions in lakeFS, which has a garbage collection of its own; "
+        "this one is for homes with 'versions: git'"
+    )
 
 
 def _tally(items: Iterable[Garbage]) -> str:

@@ -30,6 +30,12 @@ class RefCalls(Client):
         store = found.storage_config
         return str(store.blockstore_type) if store is not None else "unknown"
 
+    def server_version(self) -> str:
+        """As the server says it: ``1.84.0``, or ``dev`` of one that was built without a number."""
+        found = self.call("read its configuration", self.sdk.config_api.get_config)
+        version = found.version_config
+        return str(version.version) if version is not None else "unknown"
+
     def namespace(self) -> str | None:
         """The repository's storage namespace; None when there is no such repository."""
         try:
@@ -64,6 +70,12 @@ class RefCalls(Client):
         if all(rule.pattern != branch for rule in rules):
             rules.append(self.make(what, "BranchProtectionRule", pattern=branch))
             self.call(what, api.set_branch_protection_rules, self.name, rules)
+
+    def is_protected(self, branch: str) -> bool:
+        """Whether a rule of just this name lets ``branch`` move by merge only."""
+        read = self.sdk.repositories_api.get_branch_protection_rules
+        rules = self.call(f"read the protection of {branch}", read, self.name)
+        return any(rule.pattern == branch for rule in rules)
 
     def branch(self, name: str) -> str | None:
         """The commit that a branch is at, or None."""
