@@ -42,6 +42,8 @@ export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-${PIP_INDEX_URL:-$mirror}}"
 [ -n "$UV_DEFAULT_INDEX" ] || unset UV_DEFAULT_INDEX
 [ -t 2 ] && quiet= || quiet=--quiet  # a log file needs no list of 230 packages
 export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-1}"  # a company's own certificates are trusted as pip does
-.venv/bin/uv pip sync $quiet --python .venv/bin/python --require-hashes requirements/lock.txt
+# Compiled once here, on all cores, and not by every process where Python may not write .pyc files.
+.venv/bin/uv pip sync $quiet --python .venv/bin/python --compile-bytecode --require-hashes \
+  requirements/lock.txt
 .venv/bin/uv pip install --python .venv/bin/python --quiet --no-deps --no-build-isolation --editable .
 touch .venv/.stamp
