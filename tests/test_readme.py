@@ -66,6 +66,7 @@ HOW = {
     "python -m flows build-tables out/demo/dataset.yaml": HOME,
     "python -m flows compute-columns out/demo/dataset.yaml --retry-failed": HOME,
     "python -m flows export-dataset out/demo/dataset.yaml --ref v1": HOME,
+    "python -m flows approve --help": HOME,
     "python -m flows collect-garbage out/demo/dataset.yaml": HOME,
     "python -m flows doctor --home out/demo": HOME,
     "python -m flows register-blocks": HOME,
