@@ -28,7 +28,8 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == 2:
         return restore_home(archive, request.getfixturevalue("lakefs_in_a_folder")).url
     with tarfile.open(archive) as packed:
-        packed.extractall(tmp_path, filter="data")
+        packed.extraction_filter = getattr(tarfile, "data_filter", None)  # 3.11.2 has none
+        packed.extractall(tmp_path)
     return str(tmp_path / "home")
 
 
