@@ -162,7 +162,11 @@ def numbers(values: Any, what: str | Sequence[str]) -> list[float]:
 
 def box(values: Any, what: str = "bbox") -> list[float]:
     """``[x, y, width, height]``; zero sizes pass (alignment reports them). Raises BadRecord."""
-    found = numbers(values, what)
+    return sized(numbers(values, what), what)
+
+
+def sized(found: list[float], what: str = "bbox") -> list[float]:
+    """As ``box``, of numbers that are finite already."""
     if len(found) != 4:
         raise BadRecord("bad-geometry", f"{what} has {len(found)} numbers, a box has 4")
     if found[2] < 0 or found[3] < 0:

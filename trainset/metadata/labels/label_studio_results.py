@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from trainset.metadata.labels.label_studio_shapes import Shape, shapes_of
@@ -26,6 +27,7 @@ _GEOMETRY = frozenset(  # of a region; items about it repeat them
 )
 _NO_NAMES = frozenset((dict, list, type(None)))
 _SIDES = (("original_width", "image_width"), ("original_height", "image_height"))
+_TOLD = frozenset(("text", "choices"))  # of a region's value, elsewhere
 _TAKEN = frozenset(("id", "type", "value", "original_width", "original_height", "score"))
 
 
@@ -126,11 +128,12 @@ def _region(
     texts: list[str] = []
     answers: dict[str, Any] = {}
     for one in items:
-        value = one["value"] if isinstance(one.get("value"), dict) else {}
-        labels, said, answer = _labels(one, value), _texts(one, value), _plain_answer(one, value)
-        classes += [c for c in labels if c not in classes]
-        texts += said
-        if answer is not None:
+        value = one.get("value")
+        value = value if isinstance(value, dict) else {}
+        labels = _labels(one, value)
+        classes += [c for c in labels if c not in classes] if classes else labels
+        texts += _texts(one, value)
+        if (answer := _plain_answer(one, value)) is not None:
             answers[str(one.get("from_name", one.get("type")))] = answer
     if not classes and len(chosen := _chosen(items)) == 1:
         classes = chosen
@@ -140,8 +143,8 @@ def _region(
     text = "\n".join(texts) if texts else None
     for n, shape in enumerate(shapes):
         for c, class_ in enumerate(classes or [None]):
-            part = region + (f"@{n}" if len(shapes) > 1 else "")
-            part += f".{c}" if len(classes) > 1 else ""
+            part = region if len(shapes) == 1 else f"{region}@{n}"
+            part = part if len(classes) < 2 else f"{part}.{c}"
             yield context.record(
                 part,
                 item,
@@ -225,7 +228,11 @@ _DRAWING = frozenset(
 
 def _draws(item: Item) -> bool:
     """Whether an item's control draws, so that its odd fields are its shape's."""
-    kind = str(item.get("type", ""))
+    return _is_drawn(str(item.get("type", "")))
+
+
+@lru_cache(maxsize=64)
+def _is_drawn(kind: str) -> bool:
     return kind.endswith("labels") or kind in _DRAWING
 
 
@@ -248,11 +255,8 @@ def _rest(item: Item, shape: Shape | None) -> dict[str, Any]:
         if (pixels := item.get(side)) is not None:
             rest[name] = pixels
     if shape is not None and isinstance(item.get("value"), dict):
-        left = {
-            k: v
-            for k, v in item["value"].items()
-            if k not in shape.taken and k != "text" and not k.endswith("labels") and k != "choices"
-        }
+        more = item["value"].keys() - shape.taken - _TOLD
+        left = {k: item["value"][k] for k in more if not k.endswith("labels")}
         if left and _draws(item):
             rest["value"] = left
     return rest

@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from trainset.metadata.labels.rotated import corners, ellipse_hull, hull
-from trainset.metadata.records import BadRecord, box, number, numbers
+from trainset.metadata.records import BadRecord, number, numbers, sized
 
 Value = dict[str, Any]
 
@@ -74,10 +74,10 @@ def shapes_of(item: dict[str, Any]) -> list[Shape]:
     value = item.get("value")
     if not isinstance(value, dict):
         raise BadRecord("bad-record", "a result has no 'value'")
-    kind = str(item.get("type", ""))
     if "sequence" in value:
         return _video(value, scale_of(item))
-    if kind.startswith(("timeseries", "timeline")):
+    kind = str(item.get("type", ""))
+    if kind.startswith("time") and kind.startswith(("timeseries", "timeline")):
         return [_raw_span(value)]
     if (make := _maker(value)) is not None:
         return [make(value, scale_of(item))]
@@ -86,21 +86,25 @@ def shapes_of(item: dict[str, Any]) -> list[Shape]:
     return []
 
 
+_BOX = ("x", "y", "width", "height", "rotation")
+
+
 def _rectangle(value: Value, scale: Scale) -> Shape:
-    taken = ("x", "y", "width", "height", "rotation")
-    bbox = box(scale.points([value.get(name) for name in taken[:4]]))
-    degrees = number(value.get("rotation") or 0, "rotation", fault="bad-geometry")
+    get = value.get
+    bbox = sized(scale.points([get("x"), get("y"), get("width"), get("height")]))
+    turned = get("rotation")
+    degrees = number(turned, "rotation", fault="bad-geometry") if turned else 0.0
     if scale.size is None:
         # Turned in pixels it would not be the same shape as in fractions.
         geometry: dict[str, Any] = {"bbox_fraction": bbox}
         if degrees:
             geometry = {"turned_bbox_fraction": bbox, "rotation": degrees}
-        return Shape("box", taken, geometry=geometry)
+        return Shape("box", _BOX, geometry=geometry)
     if not degrees:
-        return Shape("box", taken, bbox)
+        return Shape("box", _BOX, bbox)
     flat = corners(bbox, degrees, about=(bbox[0], bbox[1]))
     geometry = {"polygons": [flat], "turned_bbox": bbox, "rotation": degrees}
-    return Shape("box", taken, hull(flat), geometry)
+    return Shape("box", _BOX, hull(flat), geometry)
 
 
 def _polygon(value: Value, scale: Scale) -> Shape:
@@ -165,12 +169,12 @@ _MAKERS: dict[str, Callable[[Value, Scale], Shape]] = {
     "points": _polygon,
     "vertices": _vector,
 }
+_SIGNS = frozenset(_MAKERS)
 
 
 def _maker(value: Value) -> Callable[[Value, Scale], Shape] | None:
-    for sign, make in _MAKERS.items():
-        if sign in value:
-            return make
+    if not _SIGNS.isdisjoint(value):
+        return next(make for sign, make in _MAKERS.items() if sign in value)
     if "radiusX" in value and "radiusY" in value:
         return _ellipse
     if "x" in value and "y" in value:
