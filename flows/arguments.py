@@ -112,7 +112,7 @@ def parser() -> argparse.ArgumentParser:
         "connectors",
         nargs="+",
         metavar="NAME==VERSION",
-        help="source-faker==7.2.1; airbyte-cdk runs low-code manifests",
+        help="source-faker==7.2.1; airbyte-cdk runs low-code manifests, dlt its own sources",
     )
     connector.add_argument("--python", help="the interpreter it asks for (default: this one)")
     connector.add_argument(

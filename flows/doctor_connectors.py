@@ -17,9 +17,13 @@ INSTALL = "run: python -m flows install-connector NAME==VERSION"
 
 def connector_checks(spec: DatasetSpec, environment: Mapping[str, str]) -> list[Check]:
     """A line for each connector of the spec; none of them is started."""
-    said = [s.connector for s in spec.metadata if s.connector is not None]
-    cdks = [s.cdk or "airbyte-cdk" for s in spec.metadata if _is_manifest(s.connector)]
-    return [_check(one, environment) for one in dict.fromkeys([*said, *cdks])]
+    from trainset.spec_metadata import DLT
+
+    found = [(s.connector, s.cdk) for s in spec.metadata if s.connector is not None]
+    said = [one for one, _ in found if not one.startswith(DLT)]
+    runners = [cdk or "airbyte-cdk" for one, cdk in found if _is_manifest(one)]
+    runners += [cdk or "dlt" for one, cdk in found if one.startswith(DLT)]
+    return [_check(one, environment) for one in dict.fromkeys([*said, *runners])]
 
 
 def _is_manifest(connector: str | None) -> bool:

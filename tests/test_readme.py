@@ -83,7 +83,7 @@ HOW = {
     "prefect server start": SERVE,
     "prefect concurrency-limit create b2-upload 4": SERVE,
     'python -m deployments.serve dataset.yaml --cron "0 3 * * *"': SERVE,
-    "python -m flows install-connector source-faker==7.2.1 airbyte-cdk==6.61.6": CI,
+    "python -m flows install-connector source-faker==7.2.1 airbyte-cdk==6.61.6 dlt==1.31.0": CI,
     "make test": CI,
     "make lint": CI,
     ".ci/run": CI,

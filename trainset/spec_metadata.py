@@ -10,11 +10,20 @@ from urllib.parse import unquote
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from trainset.spec_connectors import (
+    AIRBYTE,
+    DLT,
+    OF_CONNECTORS,
+    absolute,
+    connector_of,
+    connector_words,
+    placed_connector,
+    placed_program,
+)
 from trainset.spec_words import NAME, Duration, Share, SpecModel, Words
 from trainset.stores.urls import has_secret
 
 BLOCK = "block:"  # how a spec names what flows look up on the Prefect server
-AIRBYTE = "airbyte:"  # {airbyte: source-faker} and airbyte:source-faker are the same
 DATABASES = (
     *("postgresql", "postgres", "sqlite"),
     *("mysql", "mariadb", "mssql", "oracle", "duckdb", "snowflake", "bigquery", "redshift"),
@@ -68,7 +77,8 @@ class MetadataSource(SpecModel):
         alias="from",
         description="a file, a folder of label files, postgresql://user@host/database, "
         "sqlite:///file.db, a url of SQLAlchemy, block:<name> of a database, or {airbyte: …}: a "
-        "connector's name, the path of an executable, or a low-code manifest",
+        "connector's name, the path of an executable, or a low-code manifest; or {dlt: …}: "
+        "file.py:function or package.module:function of a dlt source",
     )
     format: (
         Literal["coco", "csv", "jsonl", "json", "parquet", "xlsx", "yolo", "voc", "open-images"]
@@ -84,7 +94,8 @@ class MetadataSource(SpecModel):
         default=None, description="of a connector: block:<name>, or a JSON file without secrets"
     )
     cdk: str | None = Field(
-        default=None, description="what runs a manifest; None: the airbyte-cdk that is installed"
+        default=None,
+        description="what runs a manifest or dlt source; None: the airbyte-cdk or dlt installed",
     )
     tables: Words = Field(
         default=(), description="of a database (table:, tables:) or connector (stream:, streams:)"
@@ -115,12 +126,12 @@ class MetadataSource(SpecModel):
     @property
     def is_tables(self) -> bool:
         """Whether its streams are tables with columns of their own, not files of labels."""
-        return self.from_.startswith((BLOCK, AIRBYTE)) or self._scheme in DATABASES
+        return self.from_.startswith((BLOCK, AIRBYTE, DLT)) or self._scheme in DATABASES
 
     @property
     def connector(self) -> str | None:
-        """The Airbyte connector, executable or manifest that is read; None: it is none."""
-        return self.from_.removeprefix(AIRBYTE) if self.from_.startswith(AIRBYTE) else None
+        """The connector, executable, manifest or ``dlt:`` source that is read; None: it is none."""
+        return connector_of(self.from_)
 
     @property
     def _scheme(self) -> str:
@@ -142,14 +153,7 @@ class MetadataSource(SpecModel):
     def _connector_words(cls, data: Any) -> Any:
         if not isinstance(data, dict) or not isinstance(data.get("from"), dict):
             return data
-        words = data["from"]
-        if not isinstance(words.get("airbyte"), str) or words.keys() - {"airbyte", "config", "cdk"}:
-            raise ValueError(
-                "from: a mapping names a connector, as in {airbyte: source-faker==7.2.1, config: "
-                "block:<name>}; cdk: may stand beside them, and nothing else"
-            )
-        rest = {name: value for name, value in words.items() if name != "airbyte"}
-        return {**data, **rest, "from": AIRBYTE + words["airbyte"]}
+        return connector_words(data)
 
     @field_validator("from_")
     @classmethod
@@ -188,7 +192,7 @@ class MetadataSource(SpecModel):
             raise ValueError("format: is said of files; a database says itself what it holds")
         if self.sheet is not None:
             raise ValueError("sheet: is said of workbooks; a database has tables")
-        if self.connector is None and (said := sorted(self.model_fields_set & _OF_CONNECTORS)):
+        if self.connector is None and (said := sorted(self.model_fields_set & OF_CONNECTORS)):
             raise ValueError(f"{said[0]}: is said of connectors (from: {{airbyte: …}})")
         if self.connector is not None and self.lag is not None:
             raise ValueError("lag: is said of databases; a connector looks after its own cursor")
@@ -217,39 +221,28 @@ class MetadataSource(SpecModel):
         """The same with a relative file or folder taken from ``folder``."""
         if self.from_.startswith("sqlite:///"):
             path, mark, options = self.from_.removeprefix("sqlite:///").partition("?")
-            made = f"sqlite:///{_absolute(path, folder)}{mark}{options}"
+            made = f"sqlite:///{absolute(path, folder)}{mark}{options}"
         elif self.connector is not None:
             return self._connector_placed(self.connector, folder)
         elif self.is_tables or "://" in self.from_:
             return self
         else:
-            made = _absolute(self.from_, folder)
+            made = absolute(self.from_, folder)
         return self.model_copy(update={"from_": made})
 
     def _connector_placed(self, connector: str, folder: Path) -> MetadataSource:
-        placed = {"from_": AIRBYTE + _placed_program(connector, folder)}
+        placed = {"from_": placed_connector(connector, folder)}
         if self.config is not None and not self.config.startswith(BLOCK):
-            placed["config"] = _absolute(self.config, folder)
+            placed["config"] = absolute(self.config, folder)
         if self.cdk is not None:
-            placed["cdk"] = _placed_program(self.cdk, folder)
+            placed["cdk"] = placed_program(self.cdk, folder)
         return self.model_copy(update=placed)
 
 
-_OF_CONNECTORS = {"config", "cdk"}
 _OF_TABLES = {
     *("tables", "key", "cursor", "lag", "mode", "deletes", "max_deleted", "columns", "where"),
     *("contract", "salt", "config", "cdk"),
 }
-
-
-def _absolute(path: str, folder: Path) -> str:
-    return str((folder / Path(path).expanduser()).resolve())
-
-
-def _placed_program(said: str, folder: Path) -> str:
-    """A path is taken from ``folder``; the name of an installed connector is none."""
-    is_path = "/" in said or said.lower().endswith((".yaml", ".yml", ".json"))
-    return _absolute(said, folder) if is_path else said
 
 
 def _hides_password(url: str) -> bool:

@@ -1,4 +1,4 @@
-"""Real Airbyte connectors in environments of their own: pinned here, installed by ``.ci/run``.
+"""Real Airbyte connectors, and dlt, in environments of their own; ``.ci/run`` installs them.
 
 As a script it installs them: ``python tests/services/connectors.py``
 """
@@ -10,6 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 FAKER, CDK = "source-faker==7.2.1", "airbyte-cdk==6.61.6"  # of one CDK: one download serves both
+DLT = "dlt==1.31.0"
 
 
 def installed() -> Path:
@@ -20,7 +21,7 @@ def installed() -> Path:
 
     folder = _folder()
     try:
-        for name in (FAKER, CDK):
+        for name in (FAKER, CDK, DLT):
             find_connector(folder, Wanted.parse(name))
     except NotFound:
         need("Airbyte connectors", "python tests/services/connectors.py")
@@ -34,5 +35,5 @@ def _folder() -> Path:
 if __name__ == "__main__":
     from trainset.metadata.airbyte.install import install_connector
 
-    for name in (FAKER, CDK):
+    for name in (FAKER, CDK, DLT):
         install_connector(name, folder=_folder())

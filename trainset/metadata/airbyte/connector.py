@@ -6,7 +6,7 @@ What it logs goes to our log, what it prints beside the protocol too; secrets ar
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,6 +46,7 @@ class Connector:
         environment: ours.
         spec: the JSON schema of its configuration where that is known; None: it is asked.
         manifest: for the CDK's own program: the low-code manifest that it runs.
+        script: for a Python that runs the connector: the script and its arguments.
     """
 
     def __init__(
@@ -57,8 +58,9 @@ class Connector:
         *,
         spec: Callable[[], Mapping[str, Any] | None],
         manifest: Mapping[str, Any] | None = None,
+        script: Sequence[str] = (),
     ) -> None:
-        self.name = name
+        self.name, self._script = name, script
         self._program, self._config, self._environment = program, config, environment
         self._known_spec, self._manifest = spec, manifest
         self._spec: Mapping[str, Any] | None = None
@@ -124,7 +126,9 @@ class Connector:
     def _run(self, verb: str, files: Mapping[str, bytes]) -> Iterator[Message]:
         failed: list[Mapping[str, Any]] = []
         answered = False
-        with ConnectorProcess(self._program(), verb, files, self._environment) as process:
+        with ConnectorProcess(
+            self._program(), verb, files, self._environment, script=self._script
+        ) as process:
             for line in process.lines():
                 try:
                     message = parse_line(line)

@@ -18,7 +18,7 @@ from trainset.metadata.airbyte.manifest import PROGRAM
 from trainset.model import Frozen
 
 NOTE = "connector.json"  # written last: an environment without it is not whole
-CDK = "airbyte-cdk"
+CDK, DLT = "airbyte-cdk", "dlt"  # they run what is no package of its own
 _NAME = re.compile(r"([a-z0-9][a-z0-9._-]*)(?:==([A-Za-z0-9][A-Za-z0-9.!+_-]*))?")
 
 
@@ -42,7 +42,7 @@ class Wanted(Frozen):
     @property
     def package(self) -> str:
         """As the package index calls it."""
-        return self.name if self.name == CDK else f"airbyte-{self.name}"
+        return self.name if self.name in (CDK, DLT) else f"airbyte-{self.name}"
 
     @property
     def program(self) -> str:

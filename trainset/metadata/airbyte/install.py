@@ -17,6 +17,7 @@ from trainset.metadata.airbyte.config import Config
 from trainset.metadata.airbyte.connector import Connector
 from trainset.metadata.airbyte.environments import (
     CDK,
+    DLT,
     Installed,
     Wanted,
     connectors_folder,
@@ -44,7 +45,7 @@ def install_connector(
 
     Args:
         connector: ``source-faker==7.2.1``; without a version the newest is taken, and recorded.
-            ``airbyte-cdk`` runs low-code manifests.
+            ``airbyte-cdk`` runs low-code manifests, ``dlt`` sources of dlt.
         python: the interpreter that the connector asks for; None: the one that runs this.
         wheels: a folder of packages to install from, for machines without network.
         folder: of all environments; None: ``TRAINSET_CONNECTORS``, else the user's cache.
@@ -81,7 +82,8 @@ def _commands(
     inside = str(place / "bin" / "python")
     if uv := _uv():
         yield [uv, "venv", "--quiet", "--no-project", "--python", python, str(place)]
-        yield [uv, "pip", "install", "--python", inside, *local, requirement]
+        compiled = "--compile-bytecode"  # once, and not at every start where that is not allowed
+        yield [uv, "pip", "install", compiled, "--python", inside, *local, requirement]
     else:
         yield [python, "-m", "venv", str(place)]
         yield [inside, "-m", "pip", "install", "--disable-pip-version-check", *local, requirement]
@@ -151,7 +153,7 @@ def _asked(wanted: Wanted, place: Path, environment: Mapping[str, str]) -> Insta
             f"{wanted.package} {version} brings no program {wanted.program!r}; is this a source?"
         )
     spec = None
-    if wanted.name != CDK:
+    if wanted.name not in (CDK, DLT):
         asked = Connector(
             wanted.name, lambda: program, Config({}, {}), environment, spec=lambda: None
         )

@@ -39,6 +39,7 @@ class ConnectorProcess:
 
     Args:
         program: the connector's executable.
+        script: what it is given before the verb, where it only runs the connector.
         verb: spec, check, discover or read.
         files: option -> the contents of its file.
         environment: ours; what a connector must not see is left out.
@@ -52,9 +53,11 @@ class ConnectorProcess:
         files: Mapping[str, bytes],
         environment: Mapping[str, str],
         *,
+        script: Sequence[str] = (),
         silent_s: float = SILENT_S,
     ) -> None:
         self._program, self._verb, self._files = program, verb, files
+        self._script = script
         self._environment, self._silent_s = environment, silent_s
         self._errors: deque[str] = deque(maxlen=_TAIL)
         self._folder: Path | None = None
@@ -153,7 +156,7 @@ class ConnectorProcess:
         process.wait()
 
     def _start(self, folder: Path) -> subprocess.Popen[bytes]:
-        command = [str(self._program), self._verb]
+        command = [str(self._program), *self._script, self._verb]
         for option, data in self._files.items():
             path = folder / f"{option}.json"
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

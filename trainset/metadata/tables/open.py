@@ -55,7 +55,7 @@ def _open_connector(
         streams=source.tables,
         key=source.key or None,
         cursor=source.cursor,
-        cdk=source.cdk or "airbyte-cdk",
+        cdk=source.cdk,
     )
 
 
