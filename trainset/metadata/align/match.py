@@ -67,6 +67,7 @@ def align_annotations(
     with ThreadPoolExecutor(1, "align") as aside:
         index = aside.submit(index_media, media)
         earlier = Earlier(records, before)
+        row_ids = aside.submit(earlier.row_ids, records)
         at = earlier.still_matched(records, media)
         stands = at >= 0
         words = np.full(len(records), -1, np.int64)
@@ -96,9 +97,9 @@ def align_annotations(
         )
         # Hashing keeps one processor busy, and needs nothing of what is looked for meanwhile.
         odd = aside.submit(_look_over, aligned, read_at or {})
-        row_id, row_fp = earlier.identify(rows)
+        row_fp = earlier.fingerprints(rows)
         findings, report = odd.result()
-    rows = rows.append_column("row_id", row_id).append_column("row_fp", row_fp)
+    rows = rows.append_column("row_id", row_ids.result()).append_column("row_fp", row_fp)
     return Alignment(rows.select(ANNOTATIONS.names).cast(ANNOTATIONS), report, findings)
 
 

@@ -102,30 +102,34 @@ class Earlier:
         found[self.known[same]] = medium[same]
         return found
 
-    def identify(self, rows: pa.Table) -> tuple[pa.Array, pa.Array]:
-        """Row ids and fingerprints of aligned rows; rows that are as they were keep theirs.
+    def row_ids(self, records: pa.Table) -> pa.Array:
+        """Row ids of the records; those that are known keep theirs."""
+        if not len(self.known):
+            return row_ids(record_keys(records))
+        return _merge(
+            len(records),
+            self.known,
+            self.column("row_id"),
+            lambda rest: row_ids(record_keys(records.select(_NAMED).take(rest))),
+        )
+
+    def fingerprints(self, rows: pa.Table) -> pa.Array:
+        """Fingerprints of aligned rows; rows that are as they were keep theirs.
 
         Args:
             rows: all that a fingerprint is made of.
         """
         if not len(self.known):
-            return row_ids(record_keys(rows)), row_fingerprints(rows, ANNOTATIONS_FINGERPRINT)
-        ids = _merge(
-            len(rows),
-            self.known,
-            self.column("row_id"),
-            lambda rest: row_ids(record_keys(rows.select(_NAMED).take(rest))),
-        )
+            return row_fingerprints(rows, ANNOTATIONS_FINGERPRINT)
         same = np.ones(len(self.known), bool)
         for name in ANNOTATIONS_FINGERPRINT:
             same &= equal(_take(rows[name], self.known), self.column(name))
-        prints = _merge(
+        return _merge(
             len(rows),
             self.known[same],
             _take(self.column("row_fp"), np.flatnonzero(same)),
             lambda rest: row_fingerprints(rows.take(rest), ANNOTATIONS_FINGERPRINT),
         )
-        return ids, prints
 
 
 def record_keys(rows: pa.Table) -> pa.ChunkedArray:
