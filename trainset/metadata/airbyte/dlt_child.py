@@ -10,27 +10,20 @@ a stream is read to its end, because dlt's cursor holds only then. Source: dlthu
 
 from __future__ import annotations
 
-import os
-
-os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
-
 import argparse
 import importlib
 import importlib.util
 import inspect
 import json
+import os
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
-
-import dlt
-from dlt.common.configuration.container import Container
-from dlt.common.json import json as dlt_json
-from dlt.common.pipeline import StateInjectableContext
 
 _OUT = sys.stdout
 _TYPES: dict[str, dict[str, Any]] = {
@@ -45,6 +38,7 @@ _TYPES: dict[str, dict[str, Any]] = {
 
 def main() -> int:
     options = _options()
+    os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
     sys.stdout = sys.stderr  # what a source prints is no message
     try:
         function = load(options.source)
@@ -97,6 +91,8 @@ def load(source: str) -> Callable[..., Any]:
 
 def configuration_of(function: Callable[..., Any]) -> dict[str, Any]:
     """The arguments of the function as a JSON schema; dlt's secrets are marked."""
+    import dlt  # here and below: this module is part of a library that does without
+
     properties: dict[str, Any] = {}
     for name, one in inspect.signature(function).parameters.items():
         secret = one.default is dlt.secrets.value or "Secret" in str(one.annotation)
@@ -106,6 +102,8 @@ def configuration_of(function: Callable[..., Any]) -> dict[str, Any]:
 
 def resources_of(made: Any, function: Callable[..., Any]) -> dict[str, Any]:
     """Resources by name; a plain generator becomes one, called as its function."""
+    import dlt
+
     if hasattr(made, "selected_resources"):
         return dict(made.selected_resources)
     if not hasattr(made, "compute_table_schema"):
@@ -155,17 +153,18 @@ def property_of(values: list[Any]) -> dict[str, Any]:
 
 def read(made: Any, resources: dict[str, Any], asked: dict[str, Any], states: Any) -> None:
     """Say the records of one stream, and then its state."""
+    from dlt.common.json import json as dlt_json
+
     name = asked["stream"]["name"]
     wanted = asked["sync_mode"] == "incremental"
     known = [one["stream"]["stream_state"] for one in states if one.get("type") == "STREAM"]
     past = dlt_json.typed_loads(known[-1]["dlt"]) if known and wanted else {}
-    context = StateInjectableContext(state=past)
-    with Container().injectable_context(context):
+    with _state(past) as state:
         for row in rows_of(resources[name], made):
             record = {"stream": name, "data": row, "emitted_at": int(time.time() * 1000)}
             say("RECORD", record=record)
     if wanted:
-        kept = {"dlt": dlt_json.typed_dumps(context.state)}  # times in it stay times
+        kept = {"dlt": dlt_json.typed_dumps(state)}  # times in it stay times
         stream = {"stream_descriptor": {"name": name}, "stream_state": kept}
         say("STATE", state={"type": "STREAM", "stream": stream})
 
@@ -184,9 +183,20 @@ def rows_of(resource: Any, made: Any) -> Iterator[Any]:
             yield page
 
 
+@contextmanager
+def _state(past: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Let sources find the state of before; gives what they make of it."""
+    from dlt.common.configuration.container import Container
+    from dlt.common.pipeline import StateInjectableContext
+
+    context = StateInjectableContext(state=past)
+    with Container().injectable_context(context):
+        yield context.state
+
+
 def _first_page(resource: Any, made: Any) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
-    with Container().injectable_context(StateInjectableContext(state={})):
+    with _state({}):
         rows = rows_of(resource, made)
         for _, row in zip(range(100), rows, strict=False):
             for name, value in row.items() if isinstance(row, dict) else ():
@@ -195,6 +205,8 @@ def _first_page(resource: Any, made: Any) -> dict[str, list[Any]]:
 
 
 def say(kind: str, **body: Any) -> None:
+    from dlt.common.json import json as dlt_json
+
     _OUT.write(dlt_json.dumps({"type": kind, **body}) + "\n")
     _OUT.flush()
 
