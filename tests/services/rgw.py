@@ -3,7 +3,8 @@
 Cluster settings that matter, each learnt the hard way: without authentication radosgw must use
 ``crc`` connections (its default, secure, hangs); ``tcp_nodelay`` saves 40 ms a GET; no manager is
 needed; host and socket paths must be short; what is deleted frees its memory after two hours unless
-``rgw_gc`` says sooner, and a full OSD never answers again.
+``rgw_gc`` says sooner, and a full OSD never answers again. The in-memory store's count of used bytes
+falls below zero after some ten thousand deletions, which reads as full: ratios nothing can reach.
 """
 
 from __future__ import annotations
@@ -55,6 +56,10 @@ osd_crush_chooseleaf_type = 0
 osd_objectstore = memstore
 osd_memory_target = 1073741824
 memstore_device_bytes = {memory_bytes}
+osd_failsafe_full_ratio = 1e15
+mon_osd_full_ratio = 1e15
+mon_osd_backfillfull_ratio = 1e15
+mon_osd_nearfull_ratio = 1e15
 mon_data = {root}/mon
 osd_data = {root}/osd
 rgw_data = {root}/rgw

@@ -239,6 +239,25 @@ def test_who_gets_a_content_sees_what_the_one_before_recorded(
     assert other.find_content(sha256) is not None
 
 
+def test_a_content_is_taken_once_and_only_where_it_is_new(ledger: Ledger, other: Ledger) -> None:
+    new, known = "6" * 64, "7" * 64
+    assert ledger.take_content(new, "media/", owner=A)
+    assert ledger.take_content(new, "media/", owner=A)
+    assert not other.take_content(new, "media/", owner=B)
+    assert not other.hold_content(new, owner=B)
+    ledger.let_go_content(new, A)
+    assert other.take_content(new, "media/", owner=B, lease_s=0)
+    assert ledger.take_content(new, "media/", owner=A)
+    ledger.record(sent("a", sha256=new))
+    ledger.let_go_content(new, A)
+    assert not ledger.take_content(new, "media/", owner=A)  # it waits for its commit
+    ledger.flush()
+    for place, is_new in (("media/", False), ("s3://other/", True)):
+        assert other.take_content(new, place, owner=B) == is_new
+    other.know_contents([(known, Content("media/77/x", 7, None))])
+    assert not ledger.take_content(known, "media/", owner=A)
+
+
 def test_parts_of_an_upload_are_kept_until_it_ends(ledger: Ledger, other: Ledger) -> None:
     mine, others = ledger.part_log(), other.part_log()
     assert mine.find("media/x") is None

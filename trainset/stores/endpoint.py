@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import SplitResult
 
 from trainset.errors import InputError
 
 _REGION = re.compile(r"^s3[.-](?P<region>[a-z]{2,}(?:-[a-z0-9]+)+)\.", re.IGNORECASE)
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 def normal_endpoint(endpoint: str) -> str:
@@ -26,3 +28,8 @@ def region_of(endpoint: str) -> str:
     """The region in an endpoint (``s3.us-west-004.backblazeb2.com``); us-east-1 where none is."""
     host = endpoint.split("://", 1)[-1]
     return match["region"].lower() if (match := _REGION.match(host)) else "us-east-1"
+
+
+def host_header(url: SplitResult) -> str:
+    """The Host that is sent and signed: without the port that the scheme implies."""
+    return url.netloc.lower().removesuffix(_DEFAULT_PORTS[url.scheme])

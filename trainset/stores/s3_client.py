@@ -4,54 +4,23 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import time
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from functools import cache, lru_cache
 from typing import Any
-from urllib.parse import urlsplit
 
 import boto3
-import botocore.auth
 import botocore.handlers
 import botocore.loaders
 import botocore.utils
 from botocore.config import Config
 
 from trainset.model import Credentials
-from trainset.stores.clock import clock_of
 from trainset.stores.endpoint import normal_endpoint, region_of
+from trainset.stores.s3_signer import choose_signer
 
 _EMPTY_MD5 = "1B2M2Y8AsgTpgAmY7PhCfg=="
 _LOCK = "x-amz-object-lock-"
-_SHA256_HEADER = "x-amz-meta-sha256"
-_SIGNER, _BODY_SIGNER = "trainset-s3v4", "trainset-s3v4-body"
-_WITH_BODY = ("PutObject", "UploadPart")
-
-
-class _ServerTimeAuth(botocore.auth.S3SigV4Auth):  # type: ignore[misc]
-    """SigV4 by the clock of the server (``clock.ServerClock``)."""
-
-    def _modify_request_before_signing(self, request: Any) -> None:
-        parts = urlsplit(request.url)
-        now = clock_of(f"{parts.scheme}://{parts.netloc}").now()
-        request.context["timestamp"] = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
-        super()._modify_request_before_signing(request)
-
-
-class _KnownHashAuth(_ServerTimeAuth):
-    """SigV4 that signs a body with the sha256 that it or its metadata says: not hashed twice.
-
-    The server compares the signed hash with the bytes that arrive: this is the transfer's check.
-    """
-
-    def payload(self, request: Any) -> Any:
-        known = getattr(request.data, "known_sha256", None) or request.headers.get(_SHA256_HEADER)
-        return known or super().payload(request)
-
-
-botocore.auth.AUTH_TYPE_MAPS[_SIGNER] = _ServerTimeAuth
-botocore.auth.AUTH_TYPE_MAPS[_BODY_SIGNER] = _KnownHashAuth
 
 
 def make_client(credentials: Credentials) -> Any:
@@ -88,7 +57,7 @@ def make_client(credentials: Credentials) -> Any:
     )
     events = client.meta.events
     events.unregister("before-call.s3", botocore.handlers.add_expect_header)
-    events.register_first("choose-signer.s3", _choose_signer)
+    events.register_first("choose-signer.s3", choose_signer)
     for operation in ("CreateMultipartUpload", "CopyObject"):
         events.register(f"before-call.s3.{operation}", _lock_wants_md5)
     for operation in ("PutObjectRetention", "PutObjectLegalHold"):
@@ -112,12 +81,6 @@ def _timestamp(value: Any) -> datetime:
             pass
     found: datetime = botocore.utils.parse_timestamp(value)
     return found
-
-
-def _choose_signer(signature_version: str, event_name: str, **_: Any) -> str | None:
-    if signature_version != "s3v4":
-        return None  # presigned requests keep theirs
-    return _BODY_SIGNER if event_name.rpartition(".")[2] in _WITH_BODY else _SIGNER
 
 
 def _lock_wants_md5(params: dict[str, Any], **_: Any) -> None:

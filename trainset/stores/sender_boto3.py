@@ -136,7 +136,7 @@ class _Stream:
     """A body as botocore and urllib3 read it: in order, and again from the start."""
 
     def __init__(self, body: Body, sha256: str, pace: Pace | None) -> None:
-        self.known_sha256 = sha256  # s3_client's signer looks for it
+        self.known_sha256 = sha256  # s3_signer looks for it
         self.failed: OSError | SourceChanged | None = None
         self._body, self._pace = body, pace
         self._block = memoryview(b"")

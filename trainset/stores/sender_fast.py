@@ -9,7 +9,7 @@ from trainset.errors import NotSupported
 from trainset.model import Credentials
 from trainset.stores.clock import clock_of
 from trainset.stores.connections import Pool
-from trainset.stores.endpoint import normal_endpoint, region_of
+from trainset.stores.endpoint import host_header, normal_endpoint, region_of
 from trainset.stores.exchange import Exchange, keep, network_error
 from trainset.stores.s3_page import PAGE, Page, page_query, parse_page
 from trainset.stores.sender import (
@@ -41,7 +41,6 @@ _HEADERS = {
     "SSECustomerKeyMD5": "x-amz-server-side-encryption-customer-key-md5",
 }
 _PAGE_BLOCK = 2**19  # bytes; a page of 1,000 objects is seldom larger
-_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 class FastSender:
@@ -56,7 +55,7 @@ class FastSender:
         parts = urlsplit(endpoint)
         secret = credentials.application_key.get_secret_value()
         self._endpoint, self._bucket, self._pace = endpoint, bucket, pace
-        self._host = parts.netloc.lower().removesuffix(_DEFAULT_PORTS[parts.scheme])
+        self._host = host_header(parts)
         self._signer = Signer(credentials.key_id, secret, region_of(endpoint))
         self._clock = clock_of(endpoint)
         self._pool = Pool(endpoint)

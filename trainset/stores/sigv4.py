@@ -32,7 +32,7 @@ class Signer:
 
     def __init__(self, key_id: str, secret: str, region: str) -> None:
         self._key_id, self._secret, self._region = key_id, secret, region
-        self._key_of_day = ("", b"")
+        self._mac_of_day: tuple[str, hmac.HMAC | None] = ("", None)
 
     def signed(
         self,
@@ -61,27 +61,27 @@ class Signer:
         scope = f"{stamp[:8]}/{self._region}/s3/aws4_request"
         digest = hashlib.sha256(request.encode()).hexdigest()
         text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{digest}"
-        signature = _hmac(self._key(stamp[:8]), text).hex()
+        mac = self._mac(stamp[:8]).copy()
+        mac.update(text.encode())
+        signature = mac.hexdigest()
         signed["authorization"] = (
             f"AWS4-HMAC-SHA256 Credential={self._key_id}/{scope}, "
             f"SignedHeaders={listed}, Signature={signature}"
         )
         return signed
 
-    def _key(self, day: str) -> bytes:
-        known, key = self._key_of_day
-        if known != day:
-            key = _hmac(f"AWS4{self._secret}".encode(), day)
-            for word in (self._region, "s3", "aws4_request"):
-                key = _hmac(key, word)
-            self._key_of_day = (day, key)
-        return key
+    def _mac(self, day: str) -> hmac.HMAC:
+        """Keyed for the day; to be copied: ``hmac.digest`` would let go of the GIL each time."""
+        known, mac = self._mac_of_day
+        if mac is None or known != day:
+            key = f"AWS4{self._secret}".encode()
+            for word in (day, self._region, "s3", "aws4_request"):
+                key = hmac.digest(key, word.encode(), "sha256")
+            mac = hmac.new(key, digestmod="sha256")
+            self._mac_of_day = (day, mac)
+        return mac
 
 
 @lru_cache(maxsize=4)
 def _stamp(second: int) -> str:
     return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
-
-
-def _hmac(key: bytes, text: str) -> bytes:
-    return hmac.digest(key, text.encode(), "sha256")

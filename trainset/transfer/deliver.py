@@ -85,10 +85,13 @@ class Delivery:
         """
         place = self.places.of(decision)
         with self._lanes.contents.hold(place.uri(sha256)):
-            held = self.find(place, sha256, file.size, look=look)
-            if held is None and self._wait_for_content(sha256, owner):
-                # Another process may have brought these bytes while we waited.
+            held = self._presence.seen(place, sha256)
+            if held is None and not self._take(place, sha256, owner, look=look):
                 held = self.find(place, sha256, file.size, look=look)
+                if held is None:
+                    self._wait_for_content(sha256, owner)
+                    # Another process may have brought these bytes before it let us have them.
+                    held = self.find(place, sha256, file.size, look=look)
             there = held is not None
             made = Put(held, 0) if held is not None else put()
             self._presence.note(made.held)
@@ -113,16 +116,19 @@ class Delivery:
         with errors_of(place):
             return self._presence.find(place, sha256, size, look=look)
 
-    def _wait_for_content(self, sha256: str, owner: str) -> bool:
-        """Hold the content in the ledger; whether another process held it before."""
+    def _take(self, place: Place, sha256: str, owner: str, *, look: bool) -> bool:
+        """Hold the content in the ledger if that alone says that it is new, and ours to send."""
+        if look or self._presence.must_look(place):
+            return False
+        return self._ledger.take_content(sha256, place.prefix, owner=owner)
+
+    def _wait_for_content(self, sha256: str, owner: str) -> None:
+        """Hold the content in the ledger; wait while another process does."""
         give_up_at = time.monotonic() + CONTENT_WAIT_S
-        waited = False
         while not self._ledger.hold_content(sha256, owner=owner):
-            waited = True
             if time.monotonic() > give_up_at:
                 raise HomeBusy from TransientError("another process sends the same bytes")
             time.sleep(0.05)
-        return waited
 
 
 def errors_of(place: Place) -> Seam:

@@ -127,6 +127,14 @@ class Presence:
         self._seen: dict[str, Held] = {}  # uri -> what was found or put by this batch
         self._guard = threading.Lock()
 
+    def must_look(self, place: Place) -> bool:
+        """Whether the store is asked in any case, also for what the ledger does not know."""
+        return self._prove or place.store.local_path(place.root) is not None
+
+    def seen(self, place: Place, sha256: str) -> Held | None:
+        """What this batch found or put there."""
+        return self._seen.get(place.uri(place.key(sha256)))
+
     def find(self, place: Place, sha256: str, size: int, *, look: bool = False) -> Held | None:
         """The object with these bytes in ``place``, or None.
 

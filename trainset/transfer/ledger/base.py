@@ -137,6 +137,15 @@ class Ledger(Protocol):
         """
         ...
 
+    def take_content(
+        self, sha256: str, place: str, *, owner: str, lease_s: float = LEASE_S
+    ) -> bool:
+        """Hold these bytes if no file brought them to ``place``, and nobody else holds them.
+
+        One step, for the usual case; after False ``find_content`` and ``hold_content`` tell more.
+        """
+        ...
+
     def let_go_content(self, sha256: str, owner: str) -> None:
         """Others may hold it again, once they can see what was recorded of it before this call.
 

@@ -109,6 +109,10 @@ class BufferedLedger(ABC):
     @abstractmethod
     def _hold(self, sha256: str, owner: str, lease_s: float) -> bool: ...
 
+    def _take(self, sha256: str, place: str, owner: str, lease_s: float) -> bool:
+        # In this order: what another owner brought is seen once it has let go.
+        return self._hold(sha256, owner, lease_s) and self._find_content(sha256, place) is None
+
     @abstractmethod
     def _let_go(self, sha256: str, owner: str) -> None: ...
 
@@ -169,6 +173,15 @@ class BufferedLedger(ABC):
             if sha256 in self._leaving:
                 self.flush()
         return self._hold(sha256, owner, lease_s)
+
+    def take_content(
+        self, sha256: str, place: str, *, owner: str, lease_s: float = LEASE_S
+    ) -> bool:
+        """Hold these bytes if no file brought them to ``place``, and nobody else holds them."""
+        with self._lock:
+            if sha256 in self._fresh:
+                return False
+        return self._take(sha256, place, owner, lease_s)
 
     def let_go_content(self, sha256: str, owner: str) -> None:
         """Others may hold it again, once they can see what was recorded of it before."""

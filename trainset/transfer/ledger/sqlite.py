@@ -28,8 +28,8 @@ from trainset.transfer.ledger.buffered import (
     dead_letter,
     ledger_row,
 )
-from trainset.transfer.ledger.owner import owner_is_gone
 from trainset.transfer.ledger.sqlite_claims import claim_files, known
+from trainset.transfer.ledger.sqlite_contents import find_content, hold, let_go, take
 from trainset.transfer.ledger.sqlite_file import (
     open_ledger_file,
     open_reader,
@@ -41,21 +41,6 @@ from trainset.transfer.ledger.sqlite_write import write_outcomes
 
 _ROW = "state, sha256, uri, version_id, facts, attempts, kind, reason, dead_key IS NOT NULL"
 _BEGUN = LedgerRow("sending", None, None, None, None, 0, None, None)
-# By >= and <, because an index seeks by them and not by LIKE. "+": SQLite would put the value into
-# the index's expression, and scan.
-_CONTENT = """
-SELECT uri, size, version_id FROM files
-WHERE substr(sha256, 1, 16) = ?1 AND uri IS NOT NULL AND +sha256 = ?2 AND uri >= ?3 AND uri < ?4
-UNION ALL
-SELECT uri, size, version_id FROM contents WHERE sha256 = ?2 AND uri >= ?3 AND uri < ?4
-LIMIT 1
-"""
-_HOLD = """
-INSERT INTO holds VALUES (?1, ?2, ?3) ON CONFLICT (sha256) DO UPDATE
-SET owner = excluded.owner, lease_until = excluded.lease_until
-WHERE holds.owner = excluded.owner OR holds.lease_until <= ?4 OR holds.owner = ?5
-"""
-_AFTER_ALL = "\U0010ffff"
 _COUNT = "UPDATE notes SET value = value + 1 WHERE name = 'changes'"
 _CONTENTS_ROWS = 5000  # of a listing in one transaction
 
@@ -216,23 +201,20 @@ class SqliteLedger(BufferedLedger):
             db.executemany("DELETE FROM holds WHERE sha256 = ? AND owner = ?", leaving)
 
     def _find_content(self, sha256: str, place: str) -> Content | None:
-        found = self.one(_CONTENT, (sha256[:16], sha256, place, place + _AFTER_ALL))
-        return None if found is None else Content(*found)
+        with self._lock, translated(self.path):
+            return find_content(self._db, sha256, place)
 
     def _hold(self, sha256: str, owner: str, lease_s: float) -> bool:
-        now = time.time()
         with self._lock, translated(self.path):
-            wanted = (sha256, owner, now + lease_s, now)
-            if self._db.execute(_HOLD, (*wanted, None)).rowcount > 0:
-                return True  # by one statement, the usual case
-            held = self.one("SELECT owner FROM holds WHERE sha256 = ?", (sha256,))
-            if held is not None and not owner_is_gone(held[0]):
-                return False
-            return self._db.execute(_HOLD, (*wanted, held and held[0])).rowcount > 0
+            return hold(self._db, sha256, owner, lease_s)
+
+    def _take(self, sha256: str, place: str, owner: str, lease_s: float) -> bool:
+        with self._lock, translated(self.path):
+            return take(self._db, sha256, place, owner, lease_s)
 
     def _let_go(self, sha256: str, owner: str) -> None:
         with self.changing(counts=False) as db:
-            db.execute("DELETE FROM holds WHERE sha256 = ? AND owner = ?", (sha256, owner))
+            let_go(db, sha256, owner)
 
     def _close(self) -> None:
         self._db.close()
