@@ -3,8 +3,8 @@
 Cluster settings that matter, each learnt the hard way: without authentication radosgw must use
 ``crc`` connections (its default, secure, hangs); ``tcp_nodelay`` saves 40 ms a GET; no manager is
 needed; host and socket paths must be short; what is deleted frees its memory after two hours unless
-``rgw_gc`` says sooner, and a full OSD never answers again. The in-memory store's count of used bytes
-falls below zero after some ten thousand deletions, which reads as full: ratios nothing can reach.
+``rgw_gc`` says sooner, and a full OSD never answers again. The count of used bytes of the store in
+memory falls below zero after some ten thousand deletions, and reads as full: no ratio is that high.
 """
 
 from __future__ import annotations
