@@ -9,7 +9,6 @@ import re
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from trainset.errors import SpecError
@@ -187,6 +186,8 @@ class DatasetSpec(SpecModel):
 
     def to_yaml(self) -> str:
         """The spec as a user would write it: defaults left out."""
+        import yaml
+
         data = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
         return yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
 
@@ -203,6 +204,8 @@ def load_spec(path: Path) -> DatasetSpec:
     Raises:
         SpecError: names the field, what was found and what is allowed; one line a fault.
     """
+    import yaml  # late: a transfer of parsed sources starts without it
+
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as err:
