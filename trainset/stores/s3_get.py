@@ -15,7 +15,7 @@ from trainset.stores.local_errors import translated as local_translated
 from trainset.stores.retry import Retrier
 from trainset.stores.s3_pool import stop
 from trainset.stores.s3_reader import S3Reader
-from trainset.stores.sender import BLOCK, Download
+from trainset.stores.sender import Download
 
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash
@@ -26,6 +26,9 @@ PARALLEL_BYTES = 64 * 2**20  # objects from this size on come in several ranges
 RANGE_BYTES = 16 * 2**20
 STREAMS = 4  # objects under way at once that fill a line without ranges
 _READER_BYTES = 2**20  # read ahead of a stream
+# Written at once: Linux gives a larger write large pages, which a virtual machine often has to ask
+# its host for first: that was half of the system's time for a file.
+_BLOCK = 2**16
 _buffers = threading.local()  # .block: where this thread's replies come in
 
 
@@ -186,7 +189,7 @@ def _block() -> memoryview:
     """A buffer of this thread: a new one for each read would cost a page fault a page."""
     block: memoryview | None = getattr(_buffers, "block", None)
     if block is None:
-        block = _buffers.block = memoryview(bytearray(BLOCK))
+        block = _buffers.block = memoryview(bytearray(_BLOCK))
     return block
 
 
