@@ -13,6 +13,8 @@ from trainset.stores.atomic import TEMP_PREFIX, replacing
 from trainset.stores.local import LocalStore
 from trainset.stores.local_errors import translated
 
+needs_proc = pytest.mark.skipif(not Path("/proc/self").exists(), reason="no /proc")
+
 
 def test_a_failed_write_leaves_the_old_bytes_and_no_rest(tmp_path: Path) -> None:
     target = tmp_path / "a"
@@ -67,3 +69,18 @@ def test_two_keys_of_one_odd_name_do_not_mix(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     assert store.get("a\\xff") == b"odd"
     assert [i.key for i in store.list()] == ["a\\xff"]
+
+
+@needs_proc
+def test_a_file_that_does_not_tell_its_size_is_read_whole() -> None:
+    assert b"VmRSS" in LocalStore(Path("/proc/self")).get("status")
+
+
+@needs_proc
+def test_what_cannot_be_read_leaves_no_file_open(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    store, before = LocalStore(tmp_path), len(os.listdir("/proc/self/fd"))
+    for _ in range(20):
+        with pytest.raises(NotFound):
+            store.get("folder")
+    assert len(os.listdir("/proc/self/fd")) == before

@@ -42,6 +42,10 @@ class BadDisk:
         raw = _BrokenOff(name, self.number)
         return raw if buffering == 0 else io.BufferedReader(raw)  # type: ignore[return-value]
 
+    def read_whole(self, name: str) -> bytes:
+        with self(name) as handle:
+            return handle.read()
+
 
 class _BrokenOff(io.FileIO):
     """Gives some bytes, then the error."""
@@ -75,6 +79,7 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 def _disk(monkeypatch: pytest.MonkeyPatch, *how: Any, while_read: bool = False) -> BadDisk:
     disk = BadDisk(*how, while_read=while_read)
     monkeypatch.setattr(local, "_open_file", disk)
+    monkeypatch.setattr(local, "_read_whole", disk.read_whole)
     return disk
 
 
