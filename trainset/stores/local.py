@@ -139,7 +139,7 @@ class LocalStore:
 
 
 def _read_whole(name: str) -> bytes:
-    """As ``_open_file(name).read()``, in four calls of the system where that takes ten.
+    """As ``_open_file(name).read()``, in about half the calls of the system.
 
     In each of them other threads get their turn, and this one waits for its next.
     """

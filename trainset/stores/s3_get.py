@@ -26,8 +26,8 @@ PARALLEL_BYTES = 64 * 2**20  # objects from this size on come in several ranges
 RANGE_BYTES = 16 * 2**20
 STREAMS = 4  # objects under way at once that fill a line without ranges
 _READER_BYTES = 2**20  # read ahead of a stream
-# Written at once: Linux gives a larger write large pages, which a virtual machine often has to ask
-# its host for first: that was half of the system's time for a file.
+# Written at once: Linux gives a larger write large pages, which a virtual machine may have to ask
+# its host for first: with 256 KiB the system took up to twice the time for a file.
 _BLOCK = 2**16
 _buffers = threading.local()  # .block: where this thread's replies come in
 

@@ -6,7 +6,7 @@ each (850 MB of 24 MB files where 64 MiB were in use). A size that someone sets 
 Source: mallopt(3), M_MMAP_THRESHOLD and M_TRIM_THRESHOLD.
 
 Python looks for cycles after every 700 objects that stay, and each file's outcome is some of them:
-a tenth of the CPU of sending small files, and it found nothing.
+that took 7 % of the CPU of sending small files.
 """
 
 from __future__ import annotations
