@@ -258,6 +258,29 @@ def test_a_content_is_taken_once_and_only_where_it_is_new(ledger: Ledger, other:
     assert not ledger.take_content(known, "media/", owner=A)
 
 
+def test_of_two_that_bring_the_same_contents_each_is_taken_by_one(
+    ledger: Ledger, other: Ledger
+) -> None:
+    """Who comes between another's record and release must see the record, not a free content."""
+    contents = [f"{n:064x}" for n in range(200)]
+    taken: list[str] = []
+
+    def bring(mine: Ledger, owner: str) -> None:
+        for sha256 in contents:
+            if mine.take_content(sha256, "media/", owner=owner):
+                taken.append(sha256)
+                mine.record(sent(f"{owner}-{sha256}", sha256=sha256))
+                mine.let_go_content(sha256, owner)
+                mine.flush()
+
+    threads = [threading.Thread(target=bring, args=each) for each in ((ledger, A), (other, B))]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert sorted(taken) == contents
+
+
 def test_parts_of_an_upload_are_kept_until_it_ends(ledger: Ledger, other: Ledger) -> None:
     mine, others = ledger.part_log(), other.part_log()
     assert mine.find("media/x") is None

@@ -30,8 +30,18 @@ def choose_signer(signature_version: str, event_name: str, **_: Any) -> str | No
     return _BODY_SIGNER if event_name.rpartition(".")[2] in _WITH_BODY else _SIGNER
 
 
-class _ServerTimeAuth(botocore.auth.S3SigV4Auth):  # type: ignore[misc]
-    """SigV4 by the clock of the server (``clock.ServerClock``)."""
+class _ServerTimeAuth:
+    """SigV4 by the clock of the server (``clock.ServerClock``), as botocore calls an authorizer."""
+
+    REQUIRES_REGION, REQUIRES_TOKEN = True, False  # botocore asks
+
+    def __init__(self, credentials: Any, service_name: str, region_name: str) -> None:
+        self._keys, self._region = credentials, region_name
+        self._theirs = botocore.auth.S3SigV4Auth(credentials, service_name, region_name)
+
+    def payload(self, request: Any) -> Any:
+        """What stands for the body in the signature: its sha256, or a word."""
+        return self._theirs.payload(request)
 
     def add_auth(self, request: Any) -> None:
         parts, headers = urlsplit(request.url), request.headers
@@ -40,11 +50,11 @@ class _ServerTimeAuth(botocore.auth.S3SigV4Auth):  # type: ignore[misc]
         wanted = {name.lower(): _text(value) for name, value in headers.items()}
         wanted = {name: value for name, value in wanted.items() if name not in _UNSIGNED}
         wanted["host"] = host_header(parts)
-        keys = self.credentials
-        signed = _signer(keys.access_key, keys.secret_key, self._region_name).signed(
+        signer = _signer(self._keys.access_key, self._keys.secret_key, self._region)
+        signed = signer.signed(
             request.method.upper(),
             parts.path,
-            self.canonical_query_string(request),
+            self._theirs.canonical_query_string(request),
             wanted,
             self.payload(request),
             now=clock_of(f"{parts.scheme}://{parts.netloc}").now(),

@@ -9,7 +9,7 @@ from functools import cache
 from queue import SimpleQueue
 
 from trainset.spec_media import IN_FLIGHT_BYTES
-from trainset.transfer.malloc import collect_seldom, return_freed_memory
+from trainset.transfer.memory import collect_seldom, return_freed_memory
 
 SMALL_WORKERS = 32  # files at once that are read into memory
 LARGE_WORKERS = 4  # files at once that are sent in pieces; their parts have workers of their own
